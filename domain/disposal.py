@@ -1,0 +1,45 @@
+"""How attachments end: holds that forbid it, what is due, and what is left afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from domain.ids import AttachmentId, CertificateId, HoldId, OrganisationId, PrincipalId, TicketId
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold on one ticket, or on all of an organisation's. ``reason_sealed``: under that one's own key."""
+
+    id: HoldId
+    ticket_id: TicketId | None
+    organisation_id: OrganisationId | None
+    reason_sealed: bytes
+    review_on: date | None
+    placed_by: PrincipalId | None
+    placed_at: datetime
+    released_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """An attachment whose ticket's time is up, whether or not a hold still keeps it."""
+
+    attachment_id: AttachmentId
+    ticket_id: TicketId
+    due_at: datetime
+    retention_class: str
+    rule: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Signed proof of a purge: ``document`` is canonical JSON (RFC 8785), ``signature`` Ed25519 over it."""
+
+    id: CertificateId
+    attachment_id: AttachmentId
+    document: bytes
+    signature: bytes
+    issued_at: datetime

@@ -1,0 +1,47 @@
+"""Where rows are: ports and row types. Engines are modules of their own, known to ``server.py`` alone."""
+
+from storage.records.ports.access import Access, Credential, CredentialKind, Principal
+from storage.records.ports.attachments import Attachments, Inventory, Quota, Quotas
+from storage.records.ports.disposals import Certificates, Disposals, Holds
+from storage.records.ports.jobs import Answer, Answers, Leases, Mail, Outbox, Site
+from storage.records.ports.journal import Checkpoint, Journal, JournalEntry, JournalFilter
+from storage.records.ports.keys import WrappedKeys, WrappedRow
+from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.records import Records, Unit
+from storage.records.ports.tickets import Organisations, TicketFilter, Tickets
+
+__all__ = [
+    "Access",
+    "Answer",
+    "Answers",
+    "Attachments",
+    "Certificates",
+    "Checkpoint",
+    "Codes",
+    "Credential",
+    "CredentialKind",
+    "Disposals",
+    "Grants",
+    "Holds",
+    "Inventory",
+    "Journal",
+    "JournalEntry",
+    "JournalFilter",
+    "Leases",
+    "Links",
+    "Mail",
+    "Organisations",
+    "Outbox",
+    "PasscodeFailures",
+    "Principal",
+    "Quota",
+    "Quotas",
+    "Receipts",
+    "Records",
+    "Site",
+    "TicketFilter",
+    "Tickets",
+    "Unit",
+    "WrappedKeys",
+    "WrappedRow",
+]

@@ -1,0 +1,1 @@
+"""Ports of the records: one transaction carries them all (``records.Unit``)."""

@@ -1,0 +1,106 @@
+"""Stores for the service's own work: leases, mails to send, answers to repeat, and the site's few marks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class Leases(Protocol):
+    """Leases on named jobs, with a fencing number that only grows (S-71)."""
+
+    def take(self, name: str, *, owner: str, now: datetime, until: datetime) -> int | None:
+        """Take or prolong a lease; its fencing number, or None while another owner has it. A new owner gets a new
+        number; prolonging keeps it."""
+        ...
+
+    def holds(self, name: str, *, fence: int, now: datetime) -> bool:
+        """Whether that fencing number is the present one and not over: to be asked in the effect's own transaction."""
+        ...
+
+    def give_up(self, name: str, *, fence: int) -> None:
+        """End a lease early."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to send; ``sealed`` holds address and text, sealed under a secret of the site."""
+
+    id: str
+    sealed: bytes
+    attempts: int
+    next_at: datetime
+    expires_at: datetime
+
+
+class Outbox(Protocol):
+    """Mails to send, written in the transaction that wants them sent."""
+
+    def add(self, mail: Mail) -> None:
+        """Keep a mail until it was sent or has expired."""
+        ...
+
+    def waiting(self, now: datetime, *, limit: int) -> Sequence[Mail]:
+        """Mails whose time has come, oldest first."""
+        ...
+
+    def put_off(self, mail_id: str, *, next_at: datetime) -> None:
+        """A try failed."""
+        ...
+
+    def remove(self, mail_id: str) -> None:
+        """Sent."""
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Delete expired mails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request under an idempotency key was answered; ``sealed`` None: it is still running."""
+
+    key_digest: bytes
+    fingerprint: bytes | None
+    sealed: bytes | None
+    expires_at: datetime
+
+
+class Answers(Protocol):
+    """Answers by idempotency key (S-4); the key's digest covers the caller and the operation too."""
+
+    def begin(self, key_digest: bytes, *, now: datetime, expires_at: datetime) -> Answer | None:
+        """Claim a key: None where it was free and is running now, else what is known of it."""
+        ...
+
+    def complete(self, key_digest: bytes, *, fingerprint: bytes, sealed: bytes) -> None:
+        """Keep the answer, in the transaction of the effect."""
+        ...
+
+    def forget(self, key_digest: bytes) -> None:
+        """The request came to nothing: the key is free again."""
+        ...
+
+    def forget_running(self) -> int:
+        """After a restart nothing runs: free every key without an answer."""
+        ...
+
+    def sweep(self, now: datetime) -> int:
+        """Delete expired ones."""
+        ...
+
+
+class Site(Protocol):
+    """The site's few marks, text by name (installation id, the highest instant seen, …)."""
+
+    def get(self, name: str) -> str | None:
+        """A mark."""
+        ...
+
+    def put(self, name: str, value: str) -> None:
+        """Set a mark."""
+        ...

@@ -1,0 +1,71 @@
+"""Stores of tickets and organisations. Every read takes the caller's Scope and applies it in SQL (S-59)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.actor import Scope
+from domain.ids import OrganisationId, TicketId
+from domain.ticket import Organisation, Ticket, TicketStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFilter:
+    """What a list of tickets is narrowed to; None: not narrowed. ``due_before`` is exclusive."""
+
+    organisation_id: OrganisationId | None = None
+    status: TicketStatus | None = None
+    due_before: datetime | None = None
+    held: bool | None = None
+    requester_email_digest: bytes | None = None
+
+
+class Tickets(Protocol):
+    """Tickets' rows; ``ref`` is unique."""
+
+    def put(self, ticket: Ticket) -> None:
+        """Insert, or replace the row of the same id if its version is ``ticket.version - 1``. Raises StateConflict."""
+        ...
+
+    def get(self, ref: str, scope: Scope) -> Ticket | None:
+        """The ticket of that outside name, if the scope sees it."""
+        ...
+
+    def by_id(self, ticket_id: TicketId, scope: Scope) -> Ticket | None:
+        """The ticket of that id, if the scope sees it."""
+        ...
+
+    def page(self, what: TicketFilter, scope: Scope, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
+        """Up to ``limit`` tickets in the order of their ids, beginning after one."""
+        ...
+
+    def of_organisation(self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
+        """An organisation's tickets in the order of their ids: what a change of its facts touches."""
+        ...
+
+    def expired(self, now: datetime, *, limit: int) -> Sequence[Ticket]:
+        """Tickets due at ``now``, not held, with no attachment left but tombstones, and not erased yet."""
+        ...
+
+
+class Organisations(Protocol):
+    """Organisations' rows; ``ref`` is unique."""
+
+    def put(self, organisation: Organisation) -> None:
+        """Insert, or replace the row of the same id."""
+        ...
+
+    def get(self, ref: str, scope: Scope) -> Organisation | None:
+        """The organisation of that outside name, if the scope sees it (a contact sees its own only)."""
+        ...
+
+    def by_id(self, organisation_id: OrganisationId, scope: Scope) -> Organisation | None:
+        """The organisation of that id, if the scope sees it."""
+        ...
+
+    def page(self, scope: Scope, *, after: OrganisationId | None, limit: int) -> Sequence[Organisation]:
+        """Up to ``limit`` organisations in the order of their ids."""
+        ...

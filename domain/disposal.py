@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from domain.ids import AttachmentId, CertificateId, HoldId, OrganisationId, PrincipalId, TicketId
+from domain.ticket import Organisation, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,20 @@ class Certificate:
     document: bytes
     signature: bytes
     issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Destiny:
+    """What the retention policy makes of a ticket: its class, the rule in words, and when its files go.
+
+    ``due_at`` None: kept while the contract runs. ``facts``: what the date was computed from, by name, for ``why``.
+    """
+
+    retention_class: str
+    rule: str
+    due_at: datetime | None
+    facts: Mapping[str, str | None]
+
+
+Decide = Callable[[Ticket, Organisation | None], Destiny]
+"""The policy as floor 3's other rooms see it: pure, handed out by ``server.py`` (``retention.Policy.decide``)."""

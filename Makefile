@@ -1,0 +1,51 @@
+# Bilaga's commands. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo install install-dev check test engines engines-stop bench screenshots lock
+
+# The environment you are in, else one of the project's own.
+VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
+BIN := $(VENV)/bin
+PORT ?= 8080
+# For `make test` and `make bench`: what to add to the command, as in `make test ARGS="-k links"`.
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: install ## a running Bilaga with a sample ticket on 127.0.0.1 (PORT=8080)
+	@exec $(BIN)/bilaga demo --port $(PORT)
+
+install: ## the service, from locked and hashed packages, into .venv or the environment you are in
+	@services/packages.sh run
+	@services/venv.sh $(VENV) run
+
+install-dev:
+	@services/packages.sh test
+	@services/venv.sh $(VENV) dev
+
+check: install-dev ## style, types, floors, dependencies, licences, lock: everything but the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/pytest -q -p no:randomly tests/shape
+
+test: install-dev ## every test, against real engines (ARGS="-k links")
+	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+engines: install-dev ## start the engines that tests talk to; prints where they are
+	@services/engines.sh start
+
+engines-stop: ## stop them
+	@services/engines.sh stop
+
+bench: install-dev ## measure: throughput, memory, answers under load
+	$(BIN)/python -m bench $(ARGS)
+
+screenshots: install-dev ## take the README's pictures anew
+	$(BIN)/python docs/screenshots.py
+
+lock: install-dev ## write requirements/ anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	@services/lock.sh $(BIN)/uv $(ARGS)

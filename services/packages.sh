@@ -1,0 +1,65 @@
+#!/bin/bash
+# Debian packages that Bilaga (run) and its tests (test) need: installs what is missing where it may, else names it.
+#   packages.sh run|test
+set -euo pipefail
+
+# PACKAGE:TEST, where the test tells whether what the package gives is there, from wherever it came.
+run=(
+    "libmagic1:library libmagic.so.1"
+)
+test=(
+    "clamav-daemon:command clamd"
+    "chromium:command chromium"
+    "fonts-dejavu-core:font DejaVu"
+    "fonts-noto-color-emoji:font Emoji"
+    "strace:command strace"
+)
+
+# clamd sits in /usr/sbin, which is not on everybody's path.
+PATH=$PATH:/usr/sbin:/sbin
+has() {
+    case $1 in
+    command) command -v "$2" >/dev/null ;;
+    library) ldconfig -p | grep -q "$2" ;;
+    font) fc-list 2>/dev/null | grep -q "$2" ;;
+    esac
+}
+
+missing() {
+    local row
+    for row in "${wanted[@]}"; do
+        # shellcheck disable=SC2086
+        has ${row#*:} || echo "${row%%:*}"
+    done
+}
+
+case ${1:-} in
+run) wanted=("${run[@]}") ;;
+test) wanted=("${run[@]}" "${test[@]}") ;;
+*) echo "usage: $0 run|test" >&2; exit 2 ;;
+esac
+
+names=$(missing)
+[ -n "$names" ] || exit 0
+names=${names//$'\n'/ }
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "error: these Debian packages are missing: $names (as root: apt-get install $names)" >&2
+    exit 1
+fi
+
+echo "installing Debian packages: $names"
+# While this file is there, packages do not start their daemons: tests start their own, on loopback.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+fi
+out=$(mktemp)
+# shellcheck disable=SC2086
+if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $names; } >"$out" 2>&1; then
+    tail -n 20 "$out" >&2
+    echo "error: apt-get install $names failed" >&2
+    exit 1
+fi
+rm -f "$out"

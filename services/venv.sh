@@ -42,7 +42,7 @@ if current dev || { [ "$kind" = run ] && current run; }; then exit 0; fi
 
 echo "installing into $venv (requirements/$kind.txt)"
 rm -f "$venv"/.bilaga-*
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet)
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet) # errors only
 # Wheels only: building an sdist would fetch build tools that no hash covers.
 "${pip[@]}" install --require-hashes --no-deps --only-binary :all: -r "requirements/$kind.txt"
 "${pip[@]}" install --no-deps --no-build-isolation --editable .

@@ -41,7 +41,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Day(TypeDecorator[date]):
-    """A calendar date as ``YYYY-MM-DD``. Raises ValueError for a datetime, which is no date."""
+    """A calendar date as ``YYYY-MM-DD``. Raises TypeError for a datetime, which is no date."""
 
     impl = String(10)
     cache_ok = True
@@ -50,7 +50,7 @@ class Day(TypeDecorator[date]):
         if value is None:
             return None
         if isinstance(value, datetime):
-            raise ValueError("an instant is no date")
+            raise TypeError("an instant is no date")
         return value.isoformat()
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> date | None:

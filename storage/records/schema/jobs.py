@@ -1,0 +1,51 @@
+"""Tables of the service's own work: leases, mails to send, answers to repeat, and the site's marks."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from storage.records.schema.metadata import METADATA
+from storage.records.schema.types import Id, Instant
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    # Never deleted: the fencing number must grow for ever.
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("until", Instant, nullable=False),
+    CheckConstraint("fence > 0", name="fence"),
+)
+
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    CheckConstraint("attempts >= 0", name="attempts"),
+)
+Index(None, OUTBOX.c.next_at, OUTBOX.c.id)
+Index(None, OUTBOX.c.expires_at)
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("key_digest", LargeBinary(32), primary_key=True),
+    Column("fingerprint", LargeBinary),
+    Column("sealed", LargeBinary),
+    Column("expires_at", Instant, nullable=False),
+    CheckConstraint("length(key_digest) = 32", name="key_digest"),
+    CheckConstraint("(fingerprint IS NULL) = (sealed IS NULL)", name="whole"),
+)
+Index(None, ANSWERS.c.expires_at)
+
+SITE = Table(
+    "site",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)

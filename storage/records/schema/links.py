@@ -1,0 +1,96 @@
+"""Tables of links, and of what redeeming them gives. A token is nowhere: only its SHA-256 is (S-50)."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from domain.link import LinkKind
+from storage.records.schema.metadata import METADATA
+from storage.records.schema.types import Id, Instant, Word, Words
+
+LINKS = Table(
+    "links",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("kind", Word(LinkKind), nullable=False),
+    Column("ticket_id", Id, ForeignKey("tickets.id"), nullable=False),
+    # An attachment names the link it came by, a link the attachment it hands out: one of the two is added afterwards.
+    Column("attachment_id", Id, ForeignKey("attachments.id", use_alter=True)),
+    Column("expires_at", Instant, nullable=False),
+    Column("max_files", Integer),
+    Column("max_bytes", BigInteger),
+    Column("max_downloads", Integer),
+    Column("allowed_types", Words, nullable=False),
+    Column("passcode_hash", String(255)),
+    Column("recipient_sealed", LargeBinary),
+    Column("note_sealed", LargeBinary),
+    Column("language", String(35)),
+    Column("created_at", Instant, nullable=False),
+    # No foreign key: who made a link is a mark for people, and outlives every principal.
+    Column("created_by", Id),
+    Column("revoked_at", Instant),
+    Column("used", Integer, nullable=False),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("used >= 0 AND (max_downloads IS NULL OR used <= max_downloads)", name="used"),
+    CheckConstraint("(kind = 'download') = (attachment_id IS NOT NULL)", name="kind"),
+)
+Index(None, LINKS.c.ticket_id, LINKS.c.id)
+Index(None, LINKS.c.attachment_id)
+
+GRANTS = Table(
+    "grants",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("link_id", Id, ForeignKey("links.id"), nullable=False),
+    Column("attachment_id", Id, ForeignKey("attachments.id"), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    # Ended before its time: kept beside expires_at, so that a clock set back cannot bring it back (S-76).
+    Column("ended_at", Instant),
+    Column("budget", BigInteger, nullable=False),
+    Column("spent", BigInteger, nullable=False),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("spent BETWEEN 0 AND budget", name="spent"),
+)
+Index(None, GRANTS.c.link_id)
+Index(None, GRANTS.c.attachment_id)
+Index(None, GRANTS.c.expires_at)
+
+RECEIPTS = Table(
+    "receipts",
+    METADATA,
+    Column("id", Id, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("ticket_id", Id, ForeignKey("tickets.id"), nullable=False),
+    Column("link_id", Id, ForeignKey("links.id")),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("length(digest) = 32", name="digest"),
+)
+Index(None, RECEIPTS.c.ticket_id)
+
+CODES = Table(
+    "codes",
+    METADATA,
+    Column("link_id", Id, ForeignKey("links.id"), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("tries >= 0", name="tries"),
+)
+
+PASSCODE_FAILURES = Table(
+    "passcode_failures",
+    METADATA,
+    # SQLite numbers rows by itself only under its own INTEGER.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("link_id", Id, ForeignKey("links.id"), nullable=False),
+    Column("address_digest", LargeBinary(32), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+Index(None, PASSCODE_FAILURES.c.link_id, PASSCODE_FAILURES.c.at)
+Index(None, PASSCODE_FAILURES.c.address_digest, PASSCODE_FAILURES.c.at)
+Index(None, PASSCODE_FAILURES.c.at)

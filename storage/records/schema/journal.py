@@ -53,40 +53,60 @@ _REFUSE = (
 TRIGGERS: dict[str, dict[str, tuple[str, ...]]] = {
     "journal_entries": {
         "sqlite": (
-            "CREATE TRIGGER journal_entries_next BEFORE INSERT ON journal_entries "
-            "WHEN NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM journal_entries) "
-            "BEGIN SELECT RAISE(ABORT, 'the journal has no gaps'); END",
-            "CREATE TRIGGER journal_entries_keep BEFORE UPDATE ON journal_entries "
-            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-            "CREATE TRIGGER journal_entries_stay BEFORE DELETE ON journal_entries "
-            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
+            (
+                "CREATE TRIGGER journal_entries_next BEFORE INSERT ON journal_entries "
+                "WHEN NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM journal_entries) "
+                "BEGIN SELECT RAISE(ABORT, 'the journal has no gaps'); END"
+            ),
+            (
+                "CREATE TRIGGER journal_entries_keep BEFORE UPDATE ON journal_entries "
+                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            ),
+            (
+                "CREATE TRIGGER journal_entries_stay BEFORE DELETE ON journal_entries "
+                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            ),
         ),
         "postgresql": (
             _REFUSE,
-            "CREATE OR REPLACE FUNCTION journal_next() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN IF NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM journal_entries) "
-            "THEN RAISE EXCEPTION 'the journal has no gaps'; END IF; RETURN NEW; END $$",
-            "CREATE TRIGGER journal_entries_next BEFORE INSERT ON journal_entries "
-            "FOR EACH ROW EXECUTE FUNCTION journal_next()",
-            "CREATE TRIGGER journal_entries_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_entries "
-            "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()",
+            (
+                "CREATE OR REPLACE FUNCTION journal_next() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN IF NEW.position <> (SELECT coalesce(max(position) + 1, 0) FROM journal_entries) "
+                "THEN RAISE EXCEPTION 'the journal has no gaps'; END IF; RETURN NEW; END $$"
+            ),
+            (
+                "CREATE TRIGGER journal_entries_next BEFORE INSERT ON journal_entries "
+                "FOR EACH ROW EXECUTE FUNCTION journal_next()"
+            ),
+            (
+                "CREATE TRIGGER journal_entries_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_entries "
+                "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()"
+            ),
         ),
     },
     "journal_checkpoints": {
         "sqlite": (
-            "CREATE TRIGGER journal_checkpoints_keep "
-            "BEFORE UPDATE OF size, root, note, frontier, at ON journal_checkpoints "
-            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
-            "CREATE TRIGGER journal_checkpoints_stay BEFORE DELETE ON journal_checkpoints "
-            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END",
+            (
+                "CREATE TRIGGER journal_checkpoints_keep "
+                "BEFORE UPDATE OF size, root, note, frontier, at ON journal_checkpoints "
+                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            ),
+            (
+                "CREATE TRIGGER journal_checkpoints_stay BEFORE DELETE ON journal_checkpoints "
+                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+            ),
         ),
         "postgresql": (
             _REFUSE,
-            "CREATE TRIGGER journal_checkpoints_keep "
-            "BEFORE UPDATE OF size, root, note, frontier, at OR DELETE ON journal_checkpoints "
-            "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()",
-            "CREATE TRIGGER journal_checkpoints_stay BEFORE TRUNCATE ON journal_checkpoints "
-            "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()",
+            (
+                "CREATE TRIGGER journal_checkpoints_keep "
+                "BEFORE UPDATE OF size, root, note, frontier, at OR DELETE ON journal_checkpoints "
+                "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()"
+            ),
+            (
+                "CREATE TRIGGER journal_checkpoints_stay BEFORE TRUNCATE ON journal_checkpoints "
+                "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuse()"
+            ),
         ),
     },
 }

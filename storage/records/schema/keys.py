@@ -1,6 +1,6 @@
 """Tables of wrapped data keys, and of how often each generation has wrapped one (S-35).
 
-Destroying a key is deleting its row: SQLite overwrites it (``secure_delete``), PostgreSQL's copies end with the horizon.
+Destroying a key is deleting its row: SQLite overwrites it (``secure_delete``), elsewhere copies end with the horizon.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class BrakeApplied(Refused):
     code = "state-conflict"
 
 
-# -- Damaged: stored data is not what it was; never retried, always an audit event ---------------------------------------
+# -- Damaged: stored data is not what it was; never retried, always an audit event -----------------------------------
 class Damaged(BilagaError):
     """Stored data failed its authentication."""
 

@@ -1,0 +1,170 @@
+"""Settings: parsed once, frozen, from a TOML file and ``BILAGA_*`` variables, the variables winning.
+
+Nobody else reads the environment. Nested sections are spelt ``BILAGA_RETENTION__CUSTOMERS``; a secret may lie in a file
+named by ``BILAGA_SMTP_URL_FILE``. An unknown name, in the file or the environment, stops the start: a setting that is
+silently ignored is a promise that is silently broken.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+
+from domain.actor import BY_POLICY, Action, Role
+from domain.errors import Misconfigured
+
+PREFIX = "BILAGA_"
+SECRETS = ("database_url", "keys_url", "smtp_url")
+
+
+def _listed(value: object) -> object:
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)
+Network = IPv4Network | IPv6Network
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown names are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Policy(Section):
+    """What the contract leaves to the site: actions added to a role, within ``domain.actor.BY_POLICY``."""
+
+    agent: Annotated[frozenset[Action], Listed] = frozenset()
+    admin: Annotated[frozenset[Action], Listed] = frozenset()
+
+    @field_validator("agent", "admin")
+    @classmethod
+    def _within_policy(cls, value: frozenset[Action], info: Any) -> frozenset[Action]:
+        allowed = BY_POLICY[Role(info.field_name)]
+        if not value <= allowed:
+            raise ValueError(f"only {', '.join(sorted(allowed))} can be added")
+        return value
+
+
+class LinkSettings(Section):
+    """Defaults and limits of links; ISO 8601 durations."""
+
+    upload_expires_in: str = "P14D"
+    download_expires_in: str = "P7D"
+    longest: str = "P365D"
+
+
+class Rates(Section):
+    """Requests a minute on links (S-49), a process; 0: no limit."""
+
+    link: int = Field(default=600, ge=0)
+    address: int = Field(default=1200, ge=0)
+
+
+class Settings(Section):
+    """The contract's settings, and a few more. Sizes take units (``20MiB``)."""
+
+    data_dir: Path = Path("bilaga-data")
+    public_url: str | None = None
+    allowed_hosts: Annotated[tuple[str, ...], Listed] = ()
+    database_url: SecretStr | None = None
+    storage_url: str | None = None
+    keys_url: SecretStr | None = None
+    clamd_url: str | None = None
+    max_file_size: ByteSize = Field(default=ByteSize(100 << 30), gt=0, le=1 << 40)
+    default_language: Literal["en", "sv"] = "en"
+    trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
+    monitor_from: Annotated[tuple[Network, ...], Listed] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    verify_uploads: Literal["checksum", "readback"] = "checksum"
+    refused_types: Annotated[tuple[str, ...] | None, Listed] = None
+    space_reserve: ByteSize | None = None
+    ticket_max_bytes: ByteSize | None = None
+    organisation_max_bytes: ByteSize | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str | None = None
+    audit_export: Path | None = None
+    keys_horizon: str = "P30D"
+    purge_every: str = "PT1H"
+    transfers: int = Field(default=64, ge=1, le=1024)
+    drain_seconds: float = Field(default=30, ge=0, le=3600)
+    session_idle: str = "PT30M"
+    session_longest: str = "PT12H"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    policy: Policy = Policy()
+    links: LinkSettings = LinkSettings()
+    rates: Rates = Rates()
+    retention: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_base(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http or https address without query or fragment")
+        return value.rstrip("/")
+
+    @property
+    def granted(self) -> dict[Role, frozenset[Action]]:
+        """What the site's policy adds, by role."""
+        return {Role.AGENT: self.policy.agent, Role.ADMIN: self.policy.admin}
+
+    def shown(self) -> dict[str, Any]:
+        """The effective settings as plain values, secrets masked, for ``bilaga config check``."""
+        return self.model_dump(mode="json")
+
+
+def load(environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Settings from a TOML file, if any, and the environment. Raises Misconfigured with one line naming the setting."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = _lowered(tomllib.loads(file.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise Misconfigured(f"{file}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Misconfigured(f"{file}: {error}") from error
+    for name, value in environment.items():
+        if name.startswith(PREFIX):
+            _put(values, name[len(PREFIX) :].lower().split("__"), name, value)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]).upper()
+        unknown = first["type"] == "extra_forbidden"
+        raise Misconfigured(f"{where}: {'unknown setting' if unknown else first['msg']}", field=where) from error
+
+
+def _lowered(values: dict[str, Any]) -> dict[str, Any]:
+    return {name.lower(): _lowered(value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def _put(values: dict[str, Any], path: list[str], name: str, value: str) -> None:
+    if len(path) == 1 and path[0].endswith("_file") and path[0].removesuffix("_file") in SECRETS:
+        try:
+            value = Path(value).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise Misconfigured(f"{name}: {value}: {error.strerror}", field=name) from error
+        path = [path[0].removesuffix("_file")]
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise Misconfigured(f"{name}: not a section", field=name)
+    values[path[-1]] = value

@@ -1,0 +1,71 @@
+"""A listening service and its end: own drain, since aiohttp's cuts running uploads off (libraries.md §1.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from web.services import SERVICES
+
+log = logging.getLogger(__name__)
+# S-79: header within 10 s, idle keep-alive at most 75 s; header lines up to 16 KiB.
+KEEP_ALIVE = 75.0
+HEADER_SECONDS = 10.0
+MAX_LINE = 16 << 10
+
+
+async def serve(
+    application: web.Application, *, host: str, port: int, drain_seconds: float, ready: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: readiness ends, the listener closes, running requests finish within
+    ``drain_seconds``. A second signal ends at once. ``ready`` gets the URL once connections are taken.
+    """
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        handle_signals=False,
+        auto_decompress=False,
+        keepalive_timeout=KEEP_ALIVE,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+        # The drain is ours; what is left after it is cut.
+        shutdown_timeout=0.1,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=512, reuse_address=True)
+        await site.start()
+        ready(_address(runner))
+        stop, at_once = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def signalled() -> None:
+            (at_once if stop.is_set() else stop).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, signalled)
+        await stop.wait()
+        flight = application[SERVICES].flight
+        log.info("draining", extra={"in_flight": flight.count})
+        flight.draining = True
+        await site.stop()
+        draining = asyncio.create_task(flight.drain(drain_seconds))
+        waiting = asyncio.create_task(at_once.wait())
+        await asyncio.wait({draining, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, waiting):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        log.info("drained", extra={"in_flight": flight.count})
+    finally:
+        await runner.cleanup()
+
+
+def _address(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

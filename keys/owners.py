@@ -1,17 +1,18 @@
-"""Data keys of attachments, tickets and organisations: made, fetched, and destroyed in the caller's transaction (S-33, S-39).
+"""Data keys of attachments, tickets and organisations: made, fetched and destroyed in the caller's transaction (S-39).
 
 Wrapped keys are in the records and nowhere else; an open key lives for one use and is not kept here.
 """
 
 from __future__ import annotations
 
-from crypto import Context, DataKey, KeyRing, WrappedKey, open_text, seal_text
+from crypto import Context, DataKey, KeyRing, Secret, WrappedKey, keyed_digest
 from domain.errors import AlreadyPurged
 from storage.records import Unit, WrappedRow
 
 ATTACHMENT = "attachment"
 TICKET = "ticket"
 ORGANISATION = "organisation"
+_COMMITMENT = b"bilaga/text-commitment/v1\x00"
 
 
 class Keys:
@@ -26,7 +27,8 @@ class Keys:
 
     def new(self, unit: Unit, owner_id: str, purpose: str) -> DataKey:
         """Make an owner's key and keep it wrapped. Raises KeysUnavailable."""
-        key, wrapped = self._ring.generate(self.context(owner_id, purpose))
+        key = DataKey.generate()
+        wrapped = self._ring.wrap(key, self.context(owner_id, purpose))
         unit.keys.add(WrappedRow(owner_id, purpose, wrapped.generation, wrapped.sealed))
         return key
 
@@ -53,12 +55,20 @@ class Keys:
 
         ``label`` says what the text is (``name``, ``subject``, …): sealed as one thing it never opens as another.
         """
-        key = self.find(unit, owner_id, purpose) or self.new(unit, owner_id, purpose)
-        return seal_text(key, self.context(owner_id, purpose), label, text)
+        key = self._find_or_make(unit, owner_id, purpose)
+        return key.seal_text(text, label, self.context(owner_id, purpose))
 
     def open_text(self, unit: Unit, owner_id: str, purpose: str, label: str, sealed: bytes) -> str | None:
-        """Open what ``seal_text`` sealed; None once the key is gone. Raises SegmentForged, WrongContext."""
+        """Open what ``seal_text`` sealed; None once the key is gone. Raises WrongContext."""
         key = self.find(unit, owner_id, purpose)
         if key is None:
             return None
-        return open_text(key, self.context(owner_id, purpose), label, sealed)
+        return key.open_text(sealed, label, self.context(owner_id, purpose))
+
+    def commit_text(self, unit: Unit, owner_id: str, purpose: str, label: str, text: str) -> bytes:
+        """32 bytes that commit to a text for the audit log: once the owner's key is gone they tell nothing (S-91)."""
+        key = self._find_or_make(unit, owner_id, purpose)
+        return keyed_digest(Secret(key.derive(salt=None, info=_COMMITMENT + label.encode())), text)
+
+    def _find_or_make(self, unit: Unit, owner_id: str, purpose: str) -> DataKey:
+        return self.find(unit, owner_id, purpose) or self.new(unit, owner_id, purpose)

@@ -14,7 +14,7 @@ LONGEST_YEARS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Years and months, clamped to the month's end, then days. ``text`` is how it was written: ``P1Y``, ``P18M``, ``P2W``."""
+    """Years and months, clamped to the month's end, then days. ``text`` is how it was written: ``P18M``."""
 
     text: str
     years: int

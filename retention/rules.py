@@ -23,7 +23,11 @@ class Rule(Protocol):
 
     basis: ClassVar[str]
     """The word the configuration uses for what the period counts from."""
-    period: Period
+
+    @property
+    def period(self) -> Period:
+        """How long."""
+        ...
 
     @property
     def words(self) -> str:
@@ -168,10 +172,11 @@ def _rule(key: str, value: Any, basis: str, allowed: set[str]) -> Rule:
         for name in value:
             if name not in {"period", "after"}:
                 raise Misconfigured(f"{key}.{name}: there is no such setting", field=f"{key}.{name}")
-        basis = value.get("after", basis)
+        after = value.get("after", basis)
         value = value.get("period", "P1Y")
-        if not isinstance(basis, str) or basis not in allowed:
+        if after not in allowed:
             raise Misconfigured(f"{key}.after: one of {', '.join(sorted(allowed))}", field=f"{key}.after")
+        basis = str(after)
     if not isinstance(value, str):
         raise Misconfigured(f"{key}: an ISO 8601 period such as P1Y", field=key)
     try:

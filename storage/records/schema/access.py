@@ -9,7 +9,7 @@ from storage.records.ports.access import CredentialKind
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant, Word
 
-PRINCIPALS = Table(
+principals = Table(
     "principals",
     METADATA,
     Column("id", Id, primary_key=True),
@@ -21,7 +21,7 @@ PRINCIPALS = Table(
     CheckConstraint("role <> 'contact' OR organisation_id IS NOT NULL", name="contact"),
 )
 
-CREDENTIALS = Table(
+credentials = Table(
     "credentials",
     METADATA,
     Column("digest", LargeBinary(32), primary_key=True),
@@ -32,6 +32,6 @@ CREDENTIALS = Table(
     Column("idle_at", Instant),
     CheckConstraint("length(digest) = 32", name="digest"),
 )
-Index(None, CREDENTIALS.c.principal_id)
-Index(None, CREDENTIALS.c.expires_at)
-Index(None, CREDENTIALS.c.idle_at)
+Index(None, credentials.c.principal_id)
+Index(None, credentials.c.expires_at)
+Index(None, credentials.c.idle_at)

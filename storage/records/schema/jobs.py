@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Larg
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant
 
-LEASES = Table(
+leases = Table(
     "leases",
     METADATA,
     # Never deleted: the fencing number must grow for ever.
@@ -18,7 +18,7 @@ LEASES = Table(
     CheckConstraint("fence > 0", name="fence"),
 )
 
-OUTBOX = Table(
+outbox = Table(
     "outbox",
     METADATA,
     Column("id", Id, primary_key=True),
@@ -28,10 +28,10 @@ OUTBOX = Table(
     Column("expires_at", Instant, nullable=False),
     CheckConstraint("attempts >= 0", name="attempts"),
 )
-Index(None, OUTBOX.c.next_at, OUTBOX.c.id)
-Index(None, OUTBOX.c.expires_at)
+Index(None, outbox.c.next_at, outbox.c.id)
+Index(None, outbox.c.expires_at)
 
-ANSWERS = Table(
+answers = Table(
     "answers",
     METADATA,
     Column("key_digest", LargeBinary(32), primary_key=True),
@@ -41,9 +41,9 @@ ANSWERS = Table(
     CheckConstraint("length(key_digest) = 32", name="key_digest"),
     CheckConstraint("(fingerprint IS NULL) = (sealed IS NULL)", name="whole"),
 )
-Index(None, ANSWERS.c.expires_at)
+Index(None, answers.c.expires_at)
 
-SITE = Table(
+site = Table(
     "site",
     METADATA,
     Column("name", String(64), primary_key=True),

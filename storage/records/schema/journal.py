@@ -6,16 +6,31 @@ Triggers stop mistakes, not a database administrator: against that one stand the
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, CheckConstraint, Column, Index, LargeBinary, String, Table, Text, event
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    event,
+)
 
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant
 
-ENTRIES = Table(
+# SQLite keeps a table in the order of its key only under its own INTEGER, which has 64 bits there.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+journal_entries = Table(
     "journal_entries",
     METADATA,
     # The entry's index; "index" is a word of SQL.
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", Number, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
     Column("leaf", LargeBinary(32), nullable=False),
     Column("at", Instant, nullable=False),
@@ -26,15 +41,15 @@ ENTRIES = Table(
     CheckConstraint("length(leaf) = 32", name="leaf"),
     CheckConstraint("length(body) BETWEEN 1 AND 65535", name="body"),
 )
-Index(None, ENTRIES.c.kind, ENTRIES.c.position)
-Index(None, ENTRIES.c.subject, ENTRIES.c.position)
-Index(None, ENTRIES.c.principal_id, ENTRIES.c.position)
-Index(None, ENTRIES.c.at)
+Index(None, journal_entries.c.kind, journal_entries.c.position)
+Index(None, journal_entries.c.subject, journal_entries.c.position)
+Index(None, journal_entries.c.principal_id, journal_entries.c.position)
+Index(None, journal_entries.c.at)
 
-CHECKPOINTS = Table(
+journal_checkpoints = Table(
     "journal_checkpoints",
     METADATA,
-    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", Number, primary_key=True, autoincrement=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("note", Text, nullable=False),
     Column("frontier", LargeBinary, nullable=False),
@@ -112,7 +127,11 @@ TRIGGERS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """By table and dialect, in order, each one statement without a ``%``: every driver takes them as they are."""
 
-for _table in (ENTRIES, CHECKPOINTS):
-    for _dialect, _statements in TRIGGERS[_table.name].items():
-        for _statement in _statements:
-            event.listen(_table, "after_create", DDL(_statement).execute_if(dialect=_dialect))
+
+def _guard(table: Table, connection: Connection, **_: object) -> None:
+    for statement in TRIGGERS[table.name].get(connection.dialect.name, ()):
+        connection.exec_driver_sql(statement)
+
+
+for _table in (journal_entries, journal_checkpoints):
+    event.listen(_table, "after_create", _guard)

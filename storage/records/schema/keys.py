@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Larg
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id
 
-WRAPPED_KEYS = Table(
+wrapped_keys = Table(
     "wrapped_keys",
     METADATA,
     # An attachment, a ticket or an organisation: three tables, so no foreign key; fsck compares.
@@ -19,9 +19,9 @@ WRAPPED_KEYS = Table(
     Column("generation", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
-Index(None, WRAPPED_KEYS.c.generation)
+Index(None, wrapped_keys.c.generation)
 
-GENERATION_USES = Table(
+generation_uses = Table(
     "generation_uses",
     METADATA,
     Column("generation", Integer, primary_key=True, autoincrement=False),

@@ -8,15 +8,14 @@ from domain.link import LinkKind
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant, Word, Words
 
-LINKS = Table(
+links = Table(
     "links",
     METADATA,
     Column("id", Id, primary_key=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("kind", Word(LinkKind), nullable=False),
     Column("ticket_id", Id, ForeignKey("tickets.id"), nullable=False),
-    # An attachment names the link it came by, a link the attachment it hands out: one of the two is added afterwards.
-    Column("attachment_id", Id, ForeignKey("attachments.id", use_alter=True)),
+    Column("attachment_id", Id, ForeignKey("attachments.id")),
     Column("expires_at", Instant, nullable=False),
     Column("max_files", Integer),
     Column("max_bytes", BigInteger),
@@ -35,10 +34,10 @@ LINKS = Table(
     CheckConstraint("used >= 0 AND (max_downloads IS NULL OR used <= max_downloads)", name="used"),
     CheckConstraint("(kind = 'download') = (attachment_id IS NOT NULL)", name="kind"),
 )
-Index(None, LINKS.c.ticket_id, LINKS.c.id)
-Index(None, LINKS.c.attachment_id)
+Index(None, links.c.ticket_id, links.c.id)
+Index(None, links.c.attachment_id)
 
-GRANTS = Table(
+grants = Table(
     "grants",
     METADATA,
     Column("id", Id, primary_key=True),
@@ -54,11 +53,11 @@ GRANTS = Table(
     CheckConstraint("length(digest) = 32", name="digest"),
     CheckConstraint("spent BETWEEN 0 AND budget", name="spent"),
 )
-Index(None, GRANTS.c.link_id)
-Index(None, GRANTS.c.attachment_id)
-Index(None, GRANTS.c.expires_at)
+Index(None, grants.c.link_id)
+Index(None, grants.c.attachment_id)
+Index(None, grants.c.expires_at)
 
-RECEIPTS = Table(
+receipts = Table(
     "receipts",
     METADATA,
     Column("id", Id, primary_key=True),
@@ -68,9 +67,9 @@ RECEIPTS = Table(
     Column("created_at", Instant, nullable=False),
     CheckConstraint("length(digest) = 32", name="digest"),
 )
-Index(None, RECEIPTS.c.ticket_id)
+Index(None, receipts.c.ticket_id)
 
-CODES = Table(
+codes = Table(
     "codes",
     METADATA,
     Column("link_id", Id, ForeignKey("links.id"), primary_key=True),
@@ -82,7 +81,7 @@ CODES = Table(
     CheckConstraint("tries >= 0", name="tries"),
 )
 
-PASSCODE_FAILURES = Table(
+passcode_failures = Table(
     "passcode_failures",
     METADATA,
     # SQLite numbers rows by itself only under its own INTEGER.
@@ -91,6 +90,6 @@ PASSCODE_FAILURES = Table(
     Column("address_digest", LargeBinary(32), nullable=False),
     Column("at", Instant, nullable=False),
 )
-Index(None, PASSCODE_FAILURES.c.link_id, PASSCODE_FAILURES.c.at)
-Index(None, PASSCODE_FAILURES.c.address_digest, PASSCODE_FAILURES.c.at)
-Index(None, PASSCODE_FAILURES.c.at)
+Index(None, passcode_failures.c.link_id, passcode_failures.c.at)
+Index(None, passcode_failures.c.address_digest, passcode_failures.c.at)
+Index(None, passcode_failures.c.at)

@@ -1,0 +1,49 @@
+"""Mails to send, in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from storage.records.ports.jobs import Mail
+from storage.records.schema.jobs import outbox
+from storage.records.sql.rows import columns_of, values_of
+
+_ADD = insert(outbox)
+_WAITING = (
+    select(*columns_of(outbox, Mail))
+    .where(outbox.c.next_at <= bindparam("now"), outbox.c.expires_at > bindparam("now"))
+    .order_by(outbox.c.next_at, outbox.c.id)
+    .limit(bindparam("how_many"))
+)
+_PUT_OFF = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("the_mail"))
+    .values(attempts=outbox.c.attempts + 1, next_at=bindparam("new_next_at"))
+)
+_REMOVE = delete(outbox).where(outbox.c.id == bindparam("the_mail"))
+_SWEEP = delete(outbox).where(outbox.c.expires_at <= bindparam("now"))
+
+
+class SqlOutbox:
+    """``ports.jobs.Outbox``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, mail: Mail) -> None:
+        self._connection.execute(_ADD, values_of(mail))
+
+    def waiting(self, now: datetime, *, limit: int) -> Sequence[Mail]:
+        return [Mail(*row) for row in self._connection.execute(_WAITING, {"now": now, "how_many": limit})]
+
+    def put_off(self, mail_id: str, *, next_at: datetime) -> None:
+        self._connection.execute(_PUT_OFF, {"the_mail": mail_id, "new_next_at": next_at})
+
+    def remove(self, mail_id: str) -> None:
+        self._connection.execute(_REMOVE, {"the_mail": mail_id})
+
+    def sweep(self, now: datetime) -> int:
+        return self._connection.execute(_SWEEP, {"now": now}).rowcount

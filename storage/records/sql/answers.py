@@ -49,7 +49,7 @@ class SqlAnswers:
             # Forgotten between the two statements, which only another connection's commit can do: claim again.
 
     def complete(self, key_digest: bytes, *, fingerprint: bytes, sealed: bytes) -> None:
-        """Raises StateConflict where the key is not claimed, or is answered: then the effect must not be kept either."""
+        """Raises StateConflict where the key is not claimed, or answered: the effect must then not be kept."""
         values = {"the_key": key_digest, "new_fingerprint": fingerprint, "new_sealed": sealed}
         if self._connection.execute(_COMPLETE, values).rowcount != 1:
             raise StateConflict

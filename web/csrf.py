@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
-
 from aiohttp import web
 
+from crypto import Secret, keyed_digest, same
 from domain.errors import CsrfRefused
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -17,13 +15,13 @@ FIELD = "csrf"
 class Csrf:
     """Makes and checks the tokens. ``secret`` is a key of its own (S-33)."""
 
-    def __init__(self, secret: bytes, origins: frozenset[str]) -> None:
+    def __init__(self, secret: Secret, origins: frozenset[str]) -> None:
         self._secret = secret
         self._origins = origins
 
     def token(self, session: str) -> str:
         """The token of a session, for forms and scripts of our own pages."""
-        return hmac.new(self._secret, session.encode(), sha256).hexdigest()
+        return keyed_digest(self._secret, session).hex()
 
     def check_origin(self, request: web.Request) -> None:
         """Raises CsrfRefused where a browser says that the request comes from elsewhere."""
@@ -38,5 +36,5 @@ class Csrf:
         """Raises CsrfRefused unless origin and token are right; a browser too old to name an origin needs the token."""
         self.check_origin(request)
         given = token or request.headers.get(HEADER, "")
-        if not hmac.compare_digest(given.encode(), self.token(session).encode()):
+        if not same(given, self.token(session)):
             raise CsrfRefused

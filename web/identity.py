@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from crypto import is_token, token_digest
+from crypto import TokenPurpose, is_token, token_digest
 from domain.actor import Action, Actor, Role
 from domain.errors import BadInput, LoginRequired
 from storage import Credential, CredentialKind, Unit
@@ -72,11 +72,11 @@ def presented(request: web.Request, sessions: Sessions) -> Presented | None:
         if len(request.headers.getall("Authorization")) > 1:
             raise BadInput("The request has two credentials.", field="Authorization")
         token = header[len(BEARER) :].strip() if header.lower().startswith(BEARER) else ""
-        if not is_token("api-key", token):
+        if not is_token(TokenPurpose.API_KEY, token):
             raise LoginRequired
         return Presented(token, by_cookie=False)
     cookie = request.cookies.get(sessions.cookie)
-    if cookie is None or not is_token("session", cookie):
+    if cookie is None or not is_token(TokenPurpose.SESSION, cookie):
         return None
     return Presented(cookie, by_cookie=True)
 

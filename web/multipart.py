@@ -20,7 +20,7 @@ MAX_PARTS = 20
 MAX_HEADERS = 16
 MAX_HEADER_BYTES = 8 << 10
 MAX_AROUND = 1 << 10
-"""Bytes allowed before the first boundary and after the last one."""
+"""Bytes allowed after the last boundary, beyond what the head of one more part could take."""
 MAX_BOUNDARY = 70
 """RFC 2046, section 5.1.1."""
 MAX_FIELD = 4 << 10
@@ -82,24 +82,22 @@ def _parser(request: web.Request) -> tuple[PushMultipartParser, _Opening]:
 async def events(request: web.Request) -> AsyncIterator[Event]:
     """The events of a ``multipart/form-data`` body. Raises BadInput, IncompleteBody, TypeNotAllowed."""
     parser, opening = _parser(request)
-    after = 0
+    quiet = 0
     try:
         async for chunk in request.content.iter_any():
-            if parser.closed:
-                after += len(chunk)
-                if after > MAX_AROUND:
-                    raise BadInput("Something follows the end of the form.")
-            elif fed := opening.pass_on(chunk):
-                for event in parser.parse(fed):
-                    yield _part(event) if isinstance(event, MultipartSegment) else event
-        if not parser.closed:
-            parser.close()
+            fed = opening.pass_on(chunk)
+            quiet += len(fed)
+            for event in parser.parse(fed) if fed else ():
+                # Inside a part every chunk is an event; between parts there is a head at the most.
+                quiet = 0
+                yield _part(event) if isinstance(event, MultipartSegment) else event
+            if quiet > MAX_HEADER_BYTES + MAX_AROUND:
+                raise BadInput("Something follows the end of the form.")
+        parser.close()
     except MultipartError as error:
         raise BadInput("The form is malformed, or ended before its end.") from error
     except (ConnectionResetError, web.RequestPayloadError) as error:
         raise IncompleteBody from error
-    if not parser.closed:
-        raise IncompleteBody
 
 
 def _part(segment: MultipartSegment) -> Part:

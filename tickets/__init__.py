@@ -1,0 +1,19 @@
+"""What the ticket systems say, and what follows for retention."""
+
+from tickets.dates import Dates
+from tickets.facts import Facts, Put, PutOrganisation
+from tickets.said import UNSAID, OrganisationFact, TicketFact, Unsaid
+from tickets.view import TicketView, View
+
+__all__ = [
+    "UNSAID",
+    "Dates",
+    "Facts",
+    "OrganisationFact",
+    "Put",
+    "PutOrganisation",
+    "TicketFact",
+    "TicketView",
+    "Unsaid",
+    "View",
+]

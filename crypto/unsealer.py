@@ -38,7 +38,6 @@ class Unsealer:
         self._key = key
         self._aad = context.encode()
         self._read_at = read_at
-        self._sealed_size = sealed_size
         self._commitment = commitment
         self._layout = Layout(plaintext_size(sealed_size, segment_size), segment_size)
         self._cipher: StreamCipher | None = None
@@ -60,18 +59,17 @@ class Unsealer:
         start, stop = self._range(start, stop)
         if self._failure is not None:
             raise self._failure
+        last, first = self._layout.last, self._layout.segment_of(start) if start < stop else self._layout.last
         try:
-            last = self._layout.last
-            cipher = self._cipher or self._check_header()
-            if last not in self._opened:
-                self._opened[last] = self._open(cipher, last)
-            first = self._layout.segment_of(start)
-            if start < stop and first not in self._opened:
-                self._opened = {last: self._opened[last], first: self._open(cipher, first)}
-            self._cipher = cipher
+            if self._cipher is None:
+                self._check_beginning(with_segment=0 in (first, last))
+            for index in (last, first):
+                if index not in self._opened:
+                    self._opened[index] = self._open(index)
         except Damaged as failure:
             self._break(failure)
             raise
+        self._opened = {index: self._opened[index] for index in (last, first)}
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The plaintext of ``[start, stop)`` in pieces of at most one segment, each authenticated before it is given.
@@ -89,9 +87,9 @@ class Unsealer:
             start = end
 
     def close(self) -> None:
-        """Let go of key and plaintext."""
+        """Let go of key and plaintext; a read that goes on raises ValueError."""
         self._cipher = None
-        self._opened.clear()
+        self._opened = {}
 
     def _segment(self, index: int) -> bytes:
         if self._failure is not None:
@@ -101,27 +99,36 @@ class Unsealer:
         if known is not None:
             return known
         try:
-            return self._open(self._cipher or self._check_header(), index)
+            return self._open(index)
         except Damaged as failure:
             self._break(failure)
             raise
 
-    def _check_header(self) -> StreamCipher:
-        header = Header.parse(self._read_at(0, HEADER_SIZE))
+    def _check_beginning(self, *, with_segment: bool) -> None:
+        """Header and commitment; the first segment in the same read where it is wanted, since far stores are slow."""
+        _, end = self._layout.sealed(0)
+        begin = self._read_at(0, end + (self._layout.last == 0) if with_segment else HEADER_SIZE)
+        header = Header.parse(begin)
         cipher = StreamCipher(self._key, self._aad, header)
         if not hmac.compare_digest(cipher.commitment, self._commitment):
             raise WrongContext
-        return cipher
+        self._cipher = cipher
+        if with_segment:
+            self._opened[0] = self._authenticate(cipher, 0, memoryview(begin)[HEADER_SIZE:])
 
-    def _open(self, cipher: StreamCipher, index: int) -> bytes:
-        is_last = index == self._layout.last
+    def _open(self, index: int) -> bytes:
+        if self._cipher is None:
+            raise ValueError("this unsealer is closed")
         begin, end = self._layout.sealed(index)
         # One byte more than the last segment has: a blob that goes on is not ours.
-        sealed = self._read_at(begin, end - begin + is_last)
+        return self._authenticate(self._cipher, index, self._read_at(begin, end - begin + (index == self._layout.last)))
+
+    def _authenticate(self, cipher: StreamCipher, index: int, sealed: bytes | memoryview) -> bytes:
+        begin, end = self._layout.sealed(index)
         if len(sealed) != end - begin:
             raise StreamTruncated
         try:
-            return cipher.open(index, sealed, last=is_last)
+            return cipher.open(index, sealed, last=index == self._layout.last)
         except SegmentForged:
             log.error("segment forged", extra={"segment": index, "last_segment": self._layout.last})
             raise

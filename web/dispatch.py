@@ -151,7 +151,7 @@ def _response(reply: Reply) -> web.Response:
         return web.Response(status=reply.status, headers=headers)
     return web.Response(
         status=reply.status,
-        body=reply.body.model_dump_json().encode(),
+        body=reply.body.model_dump_json(by_alias=True).encode(),
         content_type="application/json",
         headers=headers,
     )

@@ -54,7 +54,7 @@ class Once:
 
     def complete(self, unit: Unit, reply: Reply, fingerprint: bytes | None = None) -> None:
         """Keep the answer. It may hold a link's address, so it is sealed (S-50)."""
-        body: Any = None if reply.body is None else json.loads(reply.body.model_dump_json())
+        body: Any = None if reply.body is None else json.loads(reply.body.model_dump_json(by_alias=True))
         plain = json.dumps([reply.status, dict(reply.headers), body]).encode()
         sealed = seal_with_secret(self.services.secrets.idempotency, plain, LABEL, self.key_digest)
         mark = fingerprint or self.fingerprint

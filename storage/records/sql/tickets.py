@@ -58,7 +58,10 @@ class SqlTickets:
         self._connection = connection
 
     def put(self, ticket: Ticket) -> None:
-        if ticket.erased_at is not None and self._connection.execute(_MORE_THAN_TOMBSTONES, {"the_id": ticket.id}).first():
+        if (
+            ticket.erased_at is not None
+            and self._connection.execute(_MORE_THAN_TOMBSTONES, {"the_id": ticket.id}).first()
+        ):
             raise StateConflict("This ticket still has files.")
         changed = {**values_of(ticket, without=("id",)), "the_id": ticket.id, "the_version": ticket.version - 1}
         if self._connection.execute(_UPDATE, changed).rowcount == 0:
@@ -78,7 +81,9 @@ class SqlTickets:
         values = {**narrowed_by, "after": after or "", "limit": limit, **scope_values(scope)}
         return [Ticket(*row) for row in self._connection.execute(statement, values)]
 
-    def of_organisation(self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
+    def of_organisation(
+        self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int
+    ) -> Sequence[Ticket]:
         values = {"the_organisation_id": organisation_id, "after": after or "", "limit": limit}
         return [Ticket(*row) for row in self._connection.execute(_OF_ORGANISATION, values)]
 
@@ -86,7 +91,9 @@ class SqlTickets:
         return [Ticket(*row) for row in self._connection.execute(_EXPIRED, {"now": now, "limit": limit})]
 
     def _one(self, statement: Select[Any], values: dict[str, str], scope: Scope) -> Ticket | None:
-        row = self._connection.execute(narrow(statement, tickets.c.id, scope), {**values, **scope_values(scope)}).one_or_none()
+        row = self._connection.execute(
+            narrow(statement, tickets.c.id, scope), {**values, **scope_values(scope)}
+        ).one_or_none()
         return None if row is None else Ticket(*row)
 
 

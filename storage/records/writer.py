@@ -1,0 +1,175 @@
+"""Group commit: one thread writes, gathers what waits, and answers only once the commit is durable."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from domain.errors import RecordsUnavailable, Unavailable
+from storage.records.translate import translated
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+GATHERED = 64
+"""Works one commit may hold. Above that the fsync is spread thin already, and the first of them only waits longer."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    work: Callable[[Connection], Any]
+    future: Future[Any] = field(default_factory=Future)
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """The only writer of this process. Safe to call from any thread but its own.
+
+    ``engine`` gives one connection that begins with ``BEGIN IMMEDIATE``. Works that wait at the same time share a commit,
+    each in a savepoint of its own: one that raises is undone alone, and its future gets what it raised. If the commit
+    itself fails, every work of it failed (RecordsUnavailable or StorageFull). ``rest`` runs in the thread after each commit,
+    when everybody has been answered.
+    """
+
+    def __init__(self, engine: Engine, *, rest: Callable[[], None] | None = None, gathered: int = GATHERED) -> None:
+        self._engine = engine
+        self._rest = rest
+        self._gathered = gathered
+        self._waiting: deque[_Job | Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        # A daemon, so that a program that dies without `close` does die; nobody was told of what it leaves undone.
+        self._thread = threading.Thread(target=self._run, name="records-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queue a work. Its future is done after the durable commit. Raises RecordsUnavailable when closed."""
+        job = _Job(work)
+        self._queue(job)
+        return job.future
+
+    def call(self, task: Callable[[], T]) -> Future[T]:
+        """Run a task in the writer's thread between two commits: what must not meet a write of this process."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result = task()
+            except BaseException as error:  # noqa: BLE001  whatever it is belongs to who asked
+                future.set_exception(translated(error))
+            else:
+                future.set_result(result)
+
+        self._queue(run)
+        return future
+
+    def close(self) -> None:
+        """Do what is queued, then end the thread; again is nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _queue(self, item: _Job | Callable[[], None]) -> None:
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a work must not wait for another work")
+        with self._changed:
+            if self._closed:
+                raise RecordsUnavailable("The database is closed.")
+            self._waiting.append(item)
+            self._changed.notify()
+
+    def _gather(self) -> list[_Job] | Callable[[], None] | None:
+        with self._changed:
+            while not self._waiting:
+                if self._closed:
+                    return None
+                self._changed.wait()
+            jobs: list[_Job] = []
+            while self._waiting and len(jobs) < self._gathered:
+                item = self._waiting[0]
+                if not isinstance(item, _Job):
+                    return jobs or self._waiting.popleft()
+                jobs.append(item)
+                self._waiting.popleft()
+            return jobs
+
+    def _run(self) -> None:
+        while (gathered := self._gather()) is not None:
+            if not isinstance(gathered, list):
+                gathered()
+                continue
+            jobs = [job for job in gathered if job.future.set_running_or_notify_cancel()]
+            try:
+                self._commit(jobs)
+            except BaseException as error:  # noqa: BLE001  the thread lives on, whatever a driver or a work raises
+                log.warning("records.commit_failed", extra={"works": len(jobs), "error": type(error).__name__})
+                for job in jobs:
+                    job.error = job.error or _for_one(error)
+            for job in jobs:
+                _answer(job)
+            if self._rest is not None:
+                try:
+                    self._rest()
+                except Exception as error:  # noqa: BLE001  the works are committed; the next rest tries again
+                    log.warning("records.rest_failed", extra={"error": type(error).__name__})
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        """Run the works and commit. Raises where nothing was committed, but for works that failed by themselves."""
+        with self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                for job in jobs:
+                    _run_alone(connection, job, savepoint=len(jobs) > 1)
+                if len(jobs) == 1 and jobs[0].error is not None:
+                    transaction.rollback()
+                else:
+                    transaction.commit()
+            except BaseException:
+                transaction.close()
+                raise
+
+
+def _run_alone(connection: Connection, job: _Job, *, savepoint: bool) -> None:
+    """Run a work so that its failure undoes itself only. Raises where the failure took the whole transaction with it."""
+    if savepoint:
+        connection.exec_driver_sql("SAVEPOINT work")
+    try:
+        job.result = job.work(connection)
+    except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt raised in a work is its caller's, not the thread's
+        job.error = translated(error)
+    # SQLite ends the transaction by itself after some errors (disk full, I/O), even where the work caught them. The works
+    # before this one are undone as well then, and a commit would be silent about it.
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        raise job.error if isinstance(job.error, Unavailable) else RecordsUnavailable()
+    if savepoint:
+        if job.error is not None:
+            connection.exec_driver_sql("ROLLBACK TO work")
+        connection.exec_driver_sql("RELEASE work")
+
+
+def _for_one(error: BaseException) -> BaseException:
+    """The error of a commit for one of its works: one exception object must not be raised in many threads."""
+    ours = translated(error)
+    if not isinstance(ours, Unavailable):
+        ours = RecordsUnavailable()
+    mine = type(ours)(ours.detail)
+    mine.__cause__ = error
+    return mine
+
+
+def _answer(job: _Job) -> None:
+    if job.error is not None:
+        job.future.set_exception(job.error)
+    else:
+        job.future.set_result(job.result)

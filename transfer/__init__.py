@@ -1,0 +1,1 @@
+"""Transfer: bytes in, bytes out."""

@@ -1,0 +1,122 @@
+"""What import-linter can't hold: faces, the ground floor, where async may be, who reads clock and environment."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.shape import tree
+
+ENGINES = frozenset(tree.contract("server.py and cli alone know the engines")["protected_modules"])
+# A folder's face is its __init__.py. Storage has two rooms with a face each.
+FACES = frozenset({*tree.FLOORS, "storage.blobs", "storage.records"})
+SEE_ENGINES = {"server", "cli"}
+
+
+def strays(top: str, imports: Iterable[tuple[int, str]]) -> list[str]:
+    """Imports that reach past another folder's face."""
+    found = []
+    for line, target in imports:
+        other = target.split(".", 1)[0]
+        if other not in tree.FLOORS or other in (top, "domain") or target in FACES:
+            continue
+        if top in SEE_ENGINES and (target in ENGINES or target.rpartition(".")[0] in ENGINES):
+            continue
+        found.append(f"line {line}: {target}")
+    return found
+
+
+def foreign(imports: Iterable[tuple[int, str]]) -> list[str]:
+    """Imports that are neither the standard library's nor the project's."""
+    own = {*tree.FLOORS, *tree.TOP, "__future__"}
+    names = [(line, target.split(".", 1)[0]) for line, target in imports]
+    return [f"line {line}: {name}" for line, name in names if name not in own and name not in sys.stdlib_module_names]
+
+
+def asynchronous(module: ast.Module) -> list[str]:
+    """Where a module awaits, or imports asyncio."""
+    found = [
+        f"line {node.lineno}"
+        for node in ast.walk(module)
+        if isinstance(node, ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith | ast.Await)
+    ]
+    return found + [f"line {line}" for line, name in tree.imports_of(module) if name.split(".")[0] == "asyncio"]
+
+
+def reads(module: ast.Module, names: frozenset[str]) -> list[str]:
+    """Where a module uses one of the dotted names."""
+    return [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in names
+    ]
+
+
+CLOCKS = frozenset(
+    {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "datetime.datetime.now"}
+)
+ENVIRONMENT = frozenset({"os.environ", "os.getenv", "os.environb"})
+
+
+def in_floors(*floors: str) -> list[Path]:
+    return [path for path in tree.code() if tree.top_of(path) in floors]
+
+
+@pytest.mark.parametrize("path", tree.code(), ids=str)
+def test_other_folders_are_imported_by_their_faces(path):
+    assert strays(tree.top_of(path), tree.imports(path)) == []
+
+
+def test_every_engine_of_the_contract_is_there():
+    assert sorted(ENGINES - tree.modules()) == []
+
+
+def test_a_face_does_not_import_its_engines():
+    for path in tree.code():
+        if path.name == "__init__.py":
+            assert {target for _, target in tree.imports(path)} & ENGINES == set(), path
+
+
+def test_server_imports_no_command():
+    assert [name for _, name in tree.imports(Path("server.py")) if name.split(".")[0] == "cli"] == []
+
+
+@pytest.mark.parametrize("path", in_floors("domain"), ids=str)
+def test_the_ground_floor_imports_the_standard_library_alone(path):
+    assert foreign(tree.imports(path)) == []
+    assert {name.split(".")[0] for _, name in tree.imports(path)} & {*tree.FLOORS, *tree.TOP} <= {"domain"}
+
+
+@pytest.mark.parametrize("path", in_floors(*tree.BELOW_WEB), ids=str)
+def test_nothing_below_web_is_asynchronous_but_the_pump(path):
+    assert path == Path("transfer/pump.py") or asynchronous(tree.parsed(path)) == []
+
+
+@pytest.mark.parametrize("path", in_floors(*tree.BELOW_WEB), ids=str)
+def test_the_core_is_handed_its_clock(path):
+    assert path == Path("domain/clock.py") or reads(tree.parsed(path), CLOCKS) == []
+
+
+@pytest.mark.parametrize("path", in_floors(*tree.BELOW_WEB, "web"), ids=str)
+def test_settings_alone_reads_the_environment(path):
+    assert reads(tree.parsed(path), ENVIRONMENT) == []
+
+
+def sample(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def test_the_checks_themselves_find_what_they_look_for():
+    assert strays("links", tree.imports_of(sample("from storage.records.ports.links import Links"))) != []
+    assert strays("links", tree.imports_of(sample("from storage.blobs.file import FileBlobs"))) != []
+    assert strays("server", tree.imports_of(sample("from crypto.format import SEGMENT_SIZE"))) != []
+    assert strays("links", tree.imports_of(sample("from storage.records import Unit"))) == []
+    assert foreign(tree.imports_of(sample("import pydantic"))) == ["line 1: pydantic"]
+    assert asynchronous(sample("import asyncio")) != []
+    assert asynchronous(sample("async def f(): pass")) != []
+    assert reads(sample("from datetime import datetime\nx = datetime.now(UTC)"), CLOCKS) != []
+    assert reads(sample("import os\nx = os.environ['A']"), ENVIRONMENT) != []

@@ -37,7 +37,9 @@ def stored(records: Records) -> Records:
 
 
 def spent(records: Records) -> int:
-    return records.read(lambda unit: unit.grants.by_digest(digest("grant"))).spent
+    grant = records.read(lambda unit: unit.grants.by_digest(digest("grant")))
+    assert grant is not None
+    return grant.spent
 
 
 def spend(records: Records, size: int, now=T0) -> bool:

@@ -13,7 +13,8 @@ def take(records: Records, owner: str, now=T0, until=T0 + HOUR, name: str = "pur
     return records.write(lambda unit: unit.leases.take(name, owner=owner, now=now, until=until))
 
 
-def holds(records: Records, fence: int, now=T0) -> bool:
+def holds(records: Records, fence: int | None, now=T0) -> bool:
+    assert fence is not None
     return records.write(lambda unit: unit.leases.holds("purge", fence=fence, now=now))
 
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from domain.errors import StateConflict
-from storage.records import Checkpoint, JournalEntry, JournalFilter, Records
+from storage.records import Checkpoint, JournalEntry, JournalFilter, Records, Unit
 from tests.contract.records.given import T0, TICK, at_once, number
 
 
@@ -27,7 +27,11 @@ def a_checkpoint(size: int, *, root: bytes = b"r" * 32) -> Checkpoint:
 
 
 def append(records: Records, *entries: JournalEntry) -> None:
-    records.write(lambda unit: [unit.journal.append(entry) for entry in entries])
+    def work(unit: Unit) -> None:
+        for entry in entries:
+            unit.journal.append(entry)
+
+    records.write(work)
 
 
 def test_entries_come_back_as_they_were_appended(records):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from domain.actor import EVERYTHING, Scope
 from domain.ids import AttachmentId, GrantId, LinkId, OrganisationId, TicketId
+from domain.link import Link
 from storage.records import Records
 from tests.contract.records.given import (
     HOUR,
@@ -183,9 +184,12 @@ def test_erasing_of_a_ticket_ends_its_links_and_leaves_nobody_named(stored):
 
     stored.write(more)
     assert stored.write(lambda unit: unit.links.erase_of_ticket(TICKET, at=T0 + TICK)) == 2
-    empty = {"recipient_sealed": None, "note_sealed": None, "passcode_hash": None}
-    assert get(stored, UPLOAD) == replace(an_upload_link(1), revoked_at=T0, **empty)
-    assert get(stored, DOWNLOAD) == replace(a_download_link(2), revoked_at=T0 + TICK, **empty)
+
+    def emptied(link: Link, at: datetime) -> Link:
+        return replace(link, revoked_at=at, recipient_sealed=None, note_sealed=None, passcode_hash=None)
+
+    assert get(stored, UPLOAD) == emptied(an_upload_link(1), T0)
+    assert get(stored, DOWNLOAD) == emptied(a_download_link(2), T0 + TICK)
     assert get(stored, LinkId(number(5))) == an_upload_link(5, ticket=2)
     assert stored.read(lambda unit: unit.codes.sent_at(DOWNLOAD)) is None
     assert stored.write(lambda unit: unit.grants.spend(GrantId(number(1)), size=1, now=T0)) is False

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from domain.errors import StateConflict
-from storage.records import Records, WrappedRow
+from storage.records import Records, Unit, WrappedRow
 from tests.contract.records.given import at_once, number
 
 
@@ -12,7 +12,11 @@ def a_key(n: int, *, purpose: str = "attachment", generation: int = 1, sealed: b
 
 
 def add(records: Records, *rows: WrappedRow) -> None:
-    records.write(lambda unit: [unit.keys.add(row) for row in rows])
+    def work(unit: Unit) -> None:
+        for row in rows:
+            unit.keys.add(row)
+
+    records.write(work)
 
 
 def counts(records: Records, generation: int) -> tuple[int, int]:

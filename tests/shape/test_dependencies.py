@@ -23,7 +23,7 @@ WEAK = re.compile(r"LGPL|Lesser General|MPL|Mozilla|EPL|Eclipse|CDDL", re.IGNORE
 
 def pins(lock: str) -> dict[str, Version]:
     """What a lock installs here: package → version; rows for other systems are left out."""
-    found = {}
+    found: dict[str, Version] = {}
     for line in tree.text(Path(f"requirements/{lock}.txt")).splitlines():
         if line and not line.startswith((" ", "#")):
             row = Requirement(line.rstrip("\\ "))
@@ -55,8 +55,8 @@ def licence(package: str) -> str:
     """What a package says of its licence: the expression, else the classifiers, else the first words of the text."""
     about = metadata.metadata(package)
     classified = [row.split(" :: ")[-1] for row in about.get_all("Classifier") or [] if row.startswith("License ::")]
-    said = [about.get("License-Expression"), "; ".join(classified), (about.get("License") or "")[:80]]
-    return next((text for text in said if text), "")
+    expression, text = (about.get_all(field) or [""] for field in ("License-Expression", "License"))
+    return expression[0] or "; ".join(classified) or text[0][:80]
 
 
 @pytest.mark.parametrize("lock", LOCKS)

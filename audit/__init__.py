@@ -1,11 +1,18 @@
-"""The audit log: what happened, in a form that nobody can change unseen."""
+"""The audit log: what happened, in a form that nobody can change unseen; and what is signed by its key."""
 
-from audit.log import Export, Log, Statement, kept_checkpoints, kept_entries
+from audit.certificate import sign_certificate, verify_certificate
+from audit.export import FileExport, verify_export, write_export
+from audit.log import Export, Log
+from audit.pages import kept_checkpoints, kept_entries
+from audit.statement import Statement
 from audit.tree import consistency_proof, extends, includes, inclusion_proof, leaf_hash
+from audit.verify import Report, verify
 
 __all__ = [
     "Export",
+    "FileExport",
     "Log",
+    "Report",
     "Statement",
     "consistency_proof",
     "extends",
@@ -14,4 +21,9 @@ __all__ = [
     "kept_checkpoints",
     "kept_entries",
     "leaf_hash",
+    "sign_certificate",
+    "verify",
+    "verify_certificate",
+    "verify_export",
+    "write_export",
 ]

@@ -19,7 +19,7 @@ LONGEST = 65_535
 
 def make_entry(index: int, at: datetime, event: Event) -> JournalEntry:
     """The event as the log keeps it. Raises ValueError where it is no canonical JSON, or longer than allowed: a bug."""
-    body = rfc8785.dumps(
+    body = canonical(
         {
             "index": index,
             "at": rfc3339(at),
@@ -62,9 +62,14 @@ def read_entry(index: int, body: bytes) -> JournalEntry:
     return read
 
 
+def canonical(content: dict[str, Any]) -> bytes:
+    """An object as canonical JSON (RFC 8785). Raises ValueError for what that cannot carry."""
+    return rfc8785.dumps(content)
+
+
 def parse_canonical(body: bytes) -> dict[str, Any]:
     """The object that canonical JSON holds. Raises ValueError where it is anything else, or written differently."""
     content = json.loads(body)
-    if not isinstance(content, dict) or len(body) > LONGEST or rfc8785.dumps(content) != body:
+    if not isinstance(content, dict) or len(body) > LONGEST or canonical(content) != body:
         raise ValueError("not canonical")
     return content

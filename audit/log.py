@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol
 
 from audit.entry import make_entry, read_entry
+from audit.pages import kept_entries
+from audit.statement import Statement
 from audit.tree import Frontier, leaf_hash
 from crypto import Signer, open_note
 from domain.clock import Clock
 from domain.errors import ChainBroken
 from domain.event import Event
-from storage.records import Checkpoint, JournalEntry, Records, Unit
+from storage.records import Checkpoint, Records, Unit
 
 log = logging.getLogger(__name__)
-PAGE = 1000
 
 
 class Export(Protocol):
@@ -32,30 +30,6 @@ class Export(Protocol):
     def last(self) -> str | None:
         """The newest note that was kept. Raises OSError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a checkpoint's text says: that log, that many entries, that root."""
-
-    origin: str
-    size: int
-    root: bytes
-
-    def __str__(self) -> str:
-        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
-
-    @classmethod
-    def parse(cls, text: str) -> Statement:
-        """Read a checkpoint's text. Raises ChainBroken."""
-        try:
-            origin, size, root = text.rstrip("\n").split("\n")
-            statement = cls(origin, int(size), base64.b64decode(root, validate=True))
-        except ValueError as error:  # binascii.Error is one
-            raise ChainBroken("a checkpoint's text is malformed") from error
-        if str(statement) != text or statement.size < 0:
-            raise ChainBroken("a checkpoint's text is malformed")
-        return statement
 
 
 class Log:
@@ -119,7 +93,7 @@ class Log:
     def _make(self, records: Records) -> Checkpoint | None:
         last = records.read(lambda unit: unit.journal.last_checkpoint())
         frontier = Frontier() if last is None else self._trusted(last)
-        for entry in _entries(records, frontier.size):
+        for entry in kept_entries(records, frontier.size):
             frontier.append(read_entry(frontier.size, entry.body).leaf)
         if last is not None and frontier.size == last.size:
             if records.read(lambda unit: unit.journal.size()) < last.size:
@@ -166,12 +140,22 @@ class Log:
         if last is not None:
             self._trusted(last)
             known[last.size] = last.root
-        note = self._export.last() if self._export is not None else None
+        note = self._exported()
         if note is not None:
             statement = Statement.parse(open_note(note, self.public_key))
             if known.setdefault(statement.size, statement.root) != statement.root:
                 raise ChainBroken("two roots for one size")
         return known
+
+    def _exported(self) -> str | None:
+        """The second place's newest note; where it cannot be read just now, the records' own have to do."""
+        if self._export is None:
+            return None
+        try:
+            return self._export.last()
+        except OSError:
+            log.error("checkpoints' second place not readable")
+            return None
 
     def _recompute(self, records: Records, known: dict[int, bytes]) -> None:
         furthest = max(known, default=0)
@@ -203,36 +187,3 @@ class Log:
     def _stop(self, step: str) -> None:
         self._broken = True
         log.critical("audit log broken", extra={"step": step})
-
-
-def kept_checkpoints(records: Records) -> Iterator[Checkpoint]:
-    """Every checkpoint in order, read in pages."""
-    start = 0
-    while True:
-        page = _checkpoint_page(records, start)
-        yield from page
-        if len(page) < PAGE:
-            return
-        start = page[-1].size + 1
-
-
-def _checkpoint_page(records: Records, start: int) -> list[Checkpoint]:
-    return list(records.read(lambda unit: unit.journal.checkpoints(start, PAGE)))
-
-
-def kept_entries(records: Records) -> Iterator[JournalEntry]:
-    """Every entry in order, read in pages."""
-    return _entries(records, 0)
-
-
-def _entries(records: Records, start: int) -> Iterator[JournalEntry]:
-    while True:
-        page = _page(records, start)
-        yield from page
-        if len(page) < PAGE:
-            return
-        start += len(page)
-
-
-def _page(records: Records, start: int) -> list[JournalEntry]:
-    return list(records.read(lambda unit: unit.journal.entries(start, PAGE)))

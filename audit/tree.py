@@ -43,6 +43,11 @@ class Frontier:
             raise ValueError("the hashes do not cover that size")
         return cls(size, [packed[at : at + HASH_SIZE] for at in range(0, len(packed), HASH_SIZE)])
 
+    @property
+    def hashes(self) -> tuple[bytes, ...]:
+        """The subtrees' roots, largest subtree first."""
+        return tuple(self._hashes)
+
     def to_bytes(self) -> bytes:
         """The hashes one after the other, largest subtree first."""
         return b"".join(self._hashes)

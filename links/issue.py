@@ -19,7 +19,7 @@ from keys import TICKET, Keys
 from links import terms
 from links.recipient import RECIPIENT
 from links.terms import LinkLimits
-from storage.records import Unit
+from storage import Unit
 
 NOTE = "note"
 

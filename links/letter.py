@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from crypto import Secret, open_with_secret, seal_with_secret
-from storage.records import Mail
+from storage import Mail
 
 _LABEL = "letter"
 

@@ -11,7 +11,7 @@ from domain.link import Link, LinkKind
 from keys import TICKET, Keys
 from links.issue import NOTE
 from links.recipient import open_recipient
-from storage.records import Quota, Unit
+from storage import Quota, Unit
 
 
 @dataclass(frozen=True, slots=True)

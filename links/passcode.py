@@ -12,7 +12,7 @@ from domain.errors import RateLimited, WrongPasscode
 from domain.ids import LinkId
 from domain.link import Link
 from links.refusal import record_refusal
-from storage.records import Unit
+from storage import Unit
 
 PER_LINK = 5
 PER_ADDRESS = 20

@@ -19,7 +19,7 @@ from keys import TICKET, Keys
 from links.letter import Letter, seal_letter
 from links.passcode import Passcodes
 from links.refusal import record_refusal
-from storage.records import Mail, Unit
+from storage import Mail, Unit
 
 LIFE = timedelta(minutes=15)
 TRIES = 5

@@ -34,7 +34,7 @@ from links.issue import NOTE
 from links.passcode import PasscodeProof, Passcodes, demand_passcode
 from links.recipient import CodeProof, demand_code, open_recipient
 from links.refusal import link_of_token, record_refusal
-from storage.records import Quota, Unit
+from storage import Quota, Unit
 
 GRANT_LIFE = timedelta(hours=1)
 GRANT_SLACK = 16 << 20

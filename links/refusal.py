@@ -18,7 +18,7 @@ from domain.errors import (
 )
 from domain.event import Event, EventKind
 from domain.ids import LinkId
-from storage.records import Unit
+from storage import Unit
 
 _CAUSES: dict[type[BilagaError], str] = {
     LinkUnknown: "unknown",

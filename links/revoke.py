@@ -8,7 +8,7 @@ from domain.clock import Clock
 from domain.errors import NotFound
 from domain.event import Event, EventKind
 from domain.ids import LinkId
-from storage.records import Unit
+from storage import Unit
 
 
 class Revoking:

@@ -10,8 +10,8 @@ run=(
 test=(
     "clamav-daemon:command clamd"
     "chromium:command chromium"
-    "fonts-dejavu-core:font DejaVu"
-    "fonts-noto-color-emoji:font Emoji"
+    "fonts-dejavu-core:font DejaVuSans.ttf"
+    "fonts-noto-color-emoji:font NotoColorEmoji.ttf"
     "strace:command strace"
 )
 
@@ -21,7 +21,7 @@ has() {
     case $1 in
     command) command -v "$2" >/dev/null ;;
     library) ldconfig -p | grep -q "$2" ;;
-    font) fc-list 2>/dev/null | grep -q "$2" ;;
+    font) [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name "$2" 2>/dev/null)" ] ;;
     esac
 }
 

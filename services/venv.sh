@@ -24,12 +24,11 @@ make_venv() {
     if "$python" -c 'import ensurepip' 2>/dev/null; then
         "$python" -m venv "$venv"
     elif "$python" -m pip --version >/dev/null 2>&1; then
-        # Debian without python3-venv: the system's pip works on the environment from outside.
+        # Debian without python3-venv: the system's pip works on the environment from outside (see below).
         "$python" -m venv --without-pip "$venv"
     else
         die "python3-venv is missing (as root: apt-get install python3-venv)"
     fi
-    [ -x "$venv/bin/pip" ] || "$python" -m pip --python "$venv/bin/python" install --quiet pip
 }
 
 digest() { cat "requirements/$1.txt" pyproject.toml services/venv.sh | sha256sum | cut -d ' ' -f 1; }
@@ -42,7 +41,8 @@ if current dev || { [ "$kind" = run ] && current run; }; then exit 0; fi
 
 echo "installing into $venv (requirements/$kind.txt)"
 rm -f "$venv"/.bilaga-*
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet) # errors only
+if [ -x "$venv/bin/pip" ]; then pip=("$venv/bin/python" -m pip); else pip=("$(find_python)" -m pip --python "$venv/bin/python"); fi
+pip+=(--disable-pip-version-check --quiet --quiet) # errors only
 # Wheels only: building an sdist would fetch build tools that no hash covers.
 "${pip[@]}" install --require-hashes --no-deps --only-binary :all: -r "requirements/$kind.txt"
 "${pip[@]}" install --no-deps --no-build-isolation --editable .

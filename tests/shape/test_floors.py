@@ -75,6 +75,14 @@ def test_every_engine_of_the_contract_is_there():
     assert sorted(ENGINES - tree.modules()) == []
 
 
+def test_every_engine_is_held_to_the_contract_of_its_port():
+    suites = [path for path in tree.files() if path.parts[:2] == ("tests", "contract") and path.suffix == ".py"]
+    tried = {
+        name for path in suites for _, target in tree.imports(path) for name in (target, target.rpartition(".")[0])
+    }
+    assert sorted(ENGINES - tried) == []
+
+
 def test_a_face_does_not_import_its_engines():
     for path in tree.code():
         if path.name == "__init__.py":

@@ -15,12 +15,12 @@ _NAME = "service.lock"
 class SiteLock:
     """Held by whoever serves a data folder, and by nobody else at that time (S-14): ``flock`` on a file in it.
 
-    The kernel lets go of it when the process ends, however it ends, so there is nothing stale to clear. The file stays: a
-    lock on a file that is deleted and made anew would be two locks. It holds the owner's process id, for people only.
+    The kernel lets go of it when the process ends, however it ends, so there is nothing stale to clear. The file stays:
+    a lock on a file that is deleted and made anew would be two locks. In it is the owner's process id, for people only.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock. Raises SiteLocked where another process has it, Misconfigured where the file cannot be made."""
+        """Take the lock. Raises SiteLocked where another process has it, Misconfigured where there can be no file."""
         path = folder / _NAME
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -40,12 +40,7 @@ def prepare(path: Path) -> None:
     """
     try:
         path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE_FILE)
-        try:
-            if os.fstat(fd).st_mode & 0o077:
-                os.fchmod(fd, _PRIVATE_FILE)
-        finally:
-            os.close(fd)
+        _make_private(path)
         kind = file_system(path.parent.resolve(), _MOUNTS.read_text() if _MOUNTS.exists() else "")
     except OSError as error:
         raise Misconfigured(f"The database cannot be opened: {error.strerror}", field="database_url") from error
@@ -55,8 +50,18 @@ def prepare(path: Path) -> None:
         )
 
 
+def _make_private(path: Path) -> None:
+    # A database that is there is never opened here: closing any descriptor of it would drop the locks that SQLite holds
+    # on it in this process (POSIX locks belong to process and file, not to a descriptor).
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_FILE))
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            path.chmod(_PRIVATE_FILE)
+
+
 def file_system(folder: Path, mounts: str) -> str | None:
-    """The kind of file system a folder is on, from the text of ``/proc/self/mounts`` (proc(5)); None where it says nothing."""
+    """The kind of file system a folder is on, from the text of ``/proc/self/mounts`` (proc(5)); None: it is silent."""
     kind: str | None = None
     longest = -1
     for line in mounts.splitlines():

@@ -16,20 +16,16 @@ STATEMENT_SECONDS = 60.0
 """No statement may run longer (S-81). Counting a million rows takes 2 s."""
 _STEPS = 200_000  # of SQLite's machine between two looks at the clock, about 5 ms
 
-# Free pages and the old frames of the WAL would hold wrapped keys that were destroyed (S-39): deleted rows are overwritten,
-# and a WAL that is begun anew is cut to what is in it (journal_size_limit), which also makes its length mean something.
-#
-# wal_autocheckpoint: a process that commits checkpoints too, by default, whoever else is doing so. SQLite before 3.51.3
-# can lose the WAL's newest frames when two processes checkpoint and restart it at the same moment (the WAL-reset bug), and
-# 3.40 is what many systems have. So nobody checkpoints by himself; one process of a site does, from one thread: the one
-# that serves (`SqliteRecords(checkpoints=True)`).
+# Free pages and the old frames of the WAL would hold wrapped keys that were destroyed (S-39): deleted rows are
+# overwritten, and a WAL that is begun anew is cut to what is in it (journal_size_limit), which also makes its length
+# mean something.
 _EXPECTED: Mapping[str, int | str] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: the WAL is synced at every commit (S-5)
     "foreign_keys": 1,
     "secure_delete": 1,
     "temp_store": 2,  # MEMORY: sorting leaves no plaintext beside the database
-    "wal_autocheckpoint": 0,
+    "wal_autocheckpoint": 0,  # see `checkpoint`
     "journal_size_limit": 0,
     "trusted_schema": 0,
     "cell_size_check": 1,

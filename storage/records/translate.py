@@ -11,8 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import RecordsUnavailable, StorageFull, Unavailable
 
-# Primary result codes of SQLite that say "not now" or "not here": the same work may succeed later. What is not among them
-# (a constraint, a wrong statement, writing in a read) is a bug in this house and stays what it is.
+# Primary result codes of SQLite that say "not now" or "not here": the same work may succeed later. What is not among
+# them (a constraint, a wrong statement, writing in a read) is a bug in this house and stays what it is.
 _NOT_NOW = frozenset(
     {
         sqlite3.SQLITE_BUSY,

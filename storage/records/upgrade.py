@@ -1,4 +1,4 @@
-"""Bringing the database's schema up to ours. Alembic costs a second to import, so it is imported only where work waits."""
+"""Bringing the database's schema up to ours. Alembic is slow to import, so that waits until there is work for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "schema_version"
 
-READ_VERSION = f"SELECT version_num FROM {VERSION_TABLE}"
+READ_VERSION = "SELECT version_num FROM schema_version"
 
 
 def check_version(found: str | None) -> None:

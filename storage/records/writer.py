@@ -25,7 +25,8 @@ GATHERED = 64
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    work: Callable[[Connection], Any]
+    work: Callable[..., Any]
+    alone: bool = False
     future: Future[Any] = field(default_factory=Future)
     result: Any = None
     error: BaseException | None = None
@@ -34,17 +35,17 @@ class _Job:
 class Writer:
     """The only writer of this process. Safe to call from any thread but its own.
 
-    ``engine`` gives one connection that begins with ``BEGIN IMMEDIATE``. Works that wait at the same time share a commit,
-    each in a savepoint of its own: one that raises is undone alone, and its future gets what it raised. If the commit
-    itself fails, every work of it failed (RecordsUnavailable or StorageFull). ``rest`` runs in the thread after each commit,
-    when everybody has been answered.
+    ``engine`` gives one connection that begins with ``BEGIN IMMEDIATE``. Works that wait at the same time share a
+    commit, each in a savepoint of its own: one that raises is undone alone, and its future gets what it raised. If the
+    commit itself fails, every work of it failed (RecordsUnavailable or StorageFull). ``rest`` runs in the thread after
+    each commit, when everybody has been answered.
     """
 
     def __init__(self, engine: Engine, *, rest: Callable[[], None] | None = None, gathered: int = GATHERED) -> None:
         self._engine = engine
         self._rest = rest
         self._gathered = gathered
-        self._waiting: deque[_Job | Callable[[], None]] = deque()
+        self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         # A daemon, so that a program that dies without `close` does die; nobody was told of what it leaves undone.
@@ -53,24 +54,11 @@ class Writer:
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Queue a work. Its future is done after the durable commit. Raises RecordsUnavailable when closed."""
-        job = _Job(work)
-        self._queue(job)
-        return job.future
+        return self._queue(_Job(work))
 
     def call(self, task: Callable[[], T]) -> Future[T]:
         """Run a task in the writer's thread between two commits: what must not meet a write of this process."""
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                result = task()
-            except BaseException as error:  # noqa: BLE001  whatever it is belongs to who asked
-                future.set_exception(translated(error))
-            else:
-                future.set_result(result)
-
-        self._queue(run)
-        return future
+        return self._queue(_Job(task, alone=True))
 
     def close(self) -> None:
         """Do what is queued, then end the thread; again is nothing."""
@@ -79,49 +67,53 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def _queue(self, item: _Job | Callable[[], None]) -> None:
+    def _queue(self, job: _Job) -> Future[Any]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a work must not wait for another work")
         with self._changed:
             if self._closed:
                 raise RecordsUnavailable("The database is closed.")
-            self._waiting.append(item)
+            self._waiting.append(job)
             self._changed.notify()
+        return job.future
 
-    def _gather(self) -> list[_Job] | Callable[[], None] | None:
+    def _gather(self) -> list[_Job]:
+        """What waits, in order: a task alone, or works up to the next task. Nothing: closed, and all is done."""
         with self._changed:
             while not self._waiting:
                 if self._closed:
-                    return None
+                    return []
                 self._changed.wait()
-            jobs: list[_Job] = []
-            while self._waiting and len(jobs) < self._gathered:
-                item = self._waiting[0]
-                if not isinstance(item, _Job):
-                    return jobs or self._waiting.popleft()
-                jobs.append(item)
-                self._waiting.popleft()
+            jobs = [self._waiting.popleft()]
+            while self._waiting and len(jobs) < self._gathered and not (jobs[0].alone or self._waiting[0].alone):
+                jobs.append(self._waiting.popleft())
             return jobs
 
     def _run(self) -> None:
-        while (gathered := self._gather()) is not None:
-            if not isinstance(gathered, list):
-                gathered()
-                continue
+        while gathered := self._gather():
             jobs = [job for job in gathered if job.future.set_running_or_notify_cancel()]
+            if not jobs:
+                continue
             try:
-                self._commit(jobs)
+                if jobs[0].alone:
+                    jobs[0].result = jobs[0].work()
+                else:
+                    self._commit(jobs)
             except BaseException as error:  # noqa: BLE001  the thread lives on, whatever a driver or a work raises
                 log.warning("records.commit_failed", extra={"works": len(jobs), "error": type(error).__name__})
                 for job in jobs:
                     job.error = job.error or _for_one(error)
             for job in jobs:
                 _answer(job)
-            if self._rest is not None:
-                try:
-                    self._rest()
-                except Exception as error:  # noqa: BLE001  the works are committed; the next rest tries again
-                    log.warning("records.rest_failed", extra={"error": type(error).__name__})
+            self._have_rest()
+
+    def _have_rest(self) -> None:
+        if self._rest is None:
+            return
+        try:
+            self._rest()
+        except Exception as error:  # noqa: BLE001  the works are committed; the next rest tries again
+            log.warning("records.rest_failed", extra={"error": type(error).__name__})
 
     def _commit(self, jobs: list[_Job]) -> None:
         """Run the works and commit. Raises where nothing was committed, but for works that failed by themselves."""
@@ -140,15 +132,15 @@ class Writer:
 
 
 def _run_alone(connection: Connection, job: _Job, *, savepoint: bool) -> None:
-    """Run a work so that its failure undoes itself only. Raises where the failure took the whole transaction with it."""
+    """Run a work so that its failure undoes only itself. Raises where it took the whole transaction with it."""
     if savepoint:
         connection.exec_driver_sql("SAVEPOINT work")
     try:
         job.result = job.work(connection)
     except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt raised in a work is its caller's, not the thread's
         job.error = translated(error)
-    # SQLite ends the transaction by itself after some errors (disk full, I/O), even where the work caught them. The works
-    # before this one are undone as well then, and a commit would be silent about it.
+    # SQLite ends the transaction by itself after some errors (disk full, I/O), even where the work caught them. The
+    # works before this one are undone as well then, and a commit would say nothing about it.
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         raise job.error if isinstance(job.error, Unavailable) else RecordsUnavailable()

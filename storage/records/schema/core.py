@@ -1,8 +1,7 @@
 """Tables of organisations, tickets, attachments, what they take up, holds and certificates.
 
-Ids of rows that come later (receipts, certificates) or that live in other files of this folder (links) are plain columns:
-the order of writing inside a transaction is the caller's, and fsck compares. Partial indexes are given in both dialects'
-words.
+Ids of rows that come later (receipts, certificates) or that live in other files of this folder (links) are plain
+columns: the order of writing inside a transaction is the caller's, and fsck compares.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ tickets = Table(
 # An organisation's tickets in pages; also what limits a contact's queries.
 Index("ix_tickets_organisation_id_id", tickets.c.organisation_id, tickets.c.id)
 Index("ix_tickets_requester_email_digest_id", tickets.c.requester_email_digest, tickets.c.id)
-# What is due, in its order. Erased tickets have nothing but tombstones (sql/tickets.py, sql/attachments.py hold that), and
-# they only get more: without the condition every run would walk over all of them first.
+# What is due, in its order. Erased tickets have nothing but tombstones (sql/tickets.py and sql/attachments.py see to
+# that), and they only get more: without the condition every run would walk over all of them first.
 partial("ix_tickets_due", tickets.c.purge_due_at, tickets.c.id, where="erased_at IS NULL")
 
 attachments = Table(

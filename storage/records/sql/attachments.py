@@ -45,8 +45,8 @@ class SqlAttachments:
         self._connection = connection
 
     def add(self, attachment: Attachment) -> None:
-        """Insert a row. Raises NotFound where there is no such ticket, StateConflict where it is erased: its key is gone,
-        and what is due is looked for among tickets that are not erased."""
+        """Insert a row. Raises NotFound where there is no such ticket, StateConflict where it is erased: its key is
+        gone, and what is due is looked for among tickets that are not erased."""
         ticket = self._connection.execute(_ERASED_AT, {"the_id": attachment.ticket_id}).one_or_none()
         if ticket is None:
             raise NotFound

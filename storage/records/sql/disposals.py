@@ -1,8 +1,8 @@
 """What is due, in SQL.
 
-A due date stands on the ticket alone, so that one statement moves it for all of its files and nothing can disagree with
-it. The walk goes along the index of tickets' dates and, for each ticket, along the index of its attachments; neither the
-tickets of which nothing is left (erased) nor any row of ``attachments`` is read.
+A due date stands on the ticket alone: moving it moves all of its files, and nothing can disagree with it. The walk goes
+along the index of tickets' dates and, for each ticket, along the index of its attachments; neither tickets of which
+nothing is left (erased) nor rows of ``attachments`` are read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SqlDisposals:
     ) -> Sequence[DueItem]:
         values: dict[str, Any] = {"before": before, "limit": limit, **scope_values(scope)}
         if after is not None:
-            # A row that is no more (never so for an acknowledged attachment) begins its instant anew: again, never skipped.
+            # Without the row (never so for an acknowledged attachment) its instant begins anew: twice, never skipped.
             ticket_id = self._connection.execute(_TICKET_OF, {"the_id": after[1]}).scalar_one_or_none()
             values |= {"after_at": after[0], "after_ticket_id": ticket_id or "", "after_id": after[1]}
         statement = narrow(_due(after is not None, held), tickets.c.id, scope)

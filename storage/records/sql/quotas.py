@@ -65,7 +65,7 @@ class SqlQuotas:
     """``ports.attachments.Quotas`` on a connection.
 
     Sizes below 0 are a bug (ValueError). Settling or giving back what was not taken raises StateConflict and changes
-    nothing: a counter is never negative. A file is settled with at most the size reserved for it; ``extend`` comes first.
+    nothing: a counter is never negative. A file is settled with no more than was reserved for it; ``extend`` first.
     """
 
     def __init__(self, connection: Connection) -> None:

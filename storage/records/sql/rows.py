@@ -1,4 +1,4 @@
-"""Rows as the frozen values of ``domain`` and back. Columns and fields have the same names, so nothing is listed twice."""
+"""Rows as frozen values of ``domain`` and back. Columns and fields share their names, so nothing is listed twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first schema. Written out and never changed again: types are the database's own here, not those of ``schema/``."""
+"""The first schema, written out and never changed again: types are the database's own here, not ``schema``'s."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Where bytes and rows are: the ports of both and what they carry. The engines are known to ``server.py`` alone."""
 
+from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space
 from storage.records import (
     Access,
     Answer,
@@ -42,11 +43,16 @@ __all__ = [
     "Answer",
     "Answers",
     "Attachments",
+    "BlobReader",
+    "BlobStat",
+    "BlobStore",
+    "BlobWriter",
     "Certificates",
     "Checkpoint",
     "Codes",
     "Credential",
     "CredentialKind",
+    "Digesting",
     "Disposals",
     "Grants",
     "Holds",
@@ -66,6 +72,7 @@ __all__ = [
     "Receipts",
     "Records",
     "Site",
+    "Space",
     "TicketFilter",
     "Tickets",
     "Unit",

@@ -1,0 +1,131 @@
+"""The port of the store of sealed bytes: blobs under opaque names, whole and durable or not there at all (S-10, S-11).
+
+A blob id is 32 hexadecimal digits made by the service; anything else is a bug and raises ValueError. A blob is never
+overwritten. Errors of the engine's world become ``BlobsUnavailable``, ``StorageFull`` or ``BlobMissing`` at its border.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+from domain.ids import BlobId
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def check_id(blob_id: BlobId) -> None:
+    """Raises ValueError for what is no blob id: no name from outside ever becomes a path or a key."""
+    if not _ID.fullmatch(blob_id):
+        raise ValueError("not a blob id")
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStat:
+    """What a store knows of a blob. ``size`` in bytes; not ``finished``: a writer's leavings, never readable."""
+
+    blob_id: BlobId
+    size: int
+    modified_at: datetime
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes of the store: all of it, and what may still be written (the reserve taken off)."""
+
+    total: int
+    free: int
+
+
+class BlobWriter(Protocol):
+    """A blob being written, by one thread. Leaving the ``with`` block without ``commit`` aborts."""
+
+    def write(self, view: memoryview | bytes) -> None:
+        """Append bytes; the view is not kept. Raises StorageFull, BlobsUnavailable: then the blob is gone already."""
+        ...
+
+    def commit(self) -> BlobStat:
+        """Make the blob durable and readable under its id, and only then return (S-10). Raises as ``write`` does."""
+        ...
+
+    def abort(self) -> None:
+        """Leave nothing of it. Again, or after ``commit``: nothing happens."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BlobReader(Protocol):
+    """A finished blob, open. ``read_at`` may be called from several threads."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the blob."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes from ``offset``, fewer only at the end. Raises BlobsUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class BlobStore(Protocol):
+    """A store. Safe to call from any thread."""
+
+    def create(self, blob_id: BlobId, expected_size: int | None) -> BlobWriter:
+        """Begin a blob. Raises StorageFull where ``expected_size`` bytes would not leave the reserve (S-13)."""
+        ...
+
+    def open(self, blob_id: BlobId) -> BlobReader:
+        """Open a finished blob. Raises BlobMissing."""
+        ...
+
+    def stat(self, blob_id: BlobId) -> BlobStat | None:
+        """A finished blob's facts; None: there is none."""
+        ...
+
+    def delete(self, blob_id: BlobId) -> None:
+        """Remove every byte of that id, durably: versions, parts and a writer's leavings. Again: nothing happens."""
+        ...
+
+    def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:
+        """All blobs in the order of their ids, unfinished ones among them, beginning after an id."""
+        ...
+
+    def space(self) -> Space:
+        """How full the store is."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store can be written and read right now. Raises BlobsUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+class Digesting(Protocol):
+    """The ability of a store to read a blob back and digest it (``VERIFY_UPLOADS=readback``, ``fsck --digests``)."""
+
+    def digest(self, blob_id: BlobId) -> bytes:
+        """SHA-256 of the bytes as the store gives them back, not as they were written. Raises BlobMissing."""
+        ...

@@ -15,18 +15,27 @@ from storage.records.schema.journal import journal_checkpoints, journal_entries
 from storage.records.sql.rows import columns_of, values_of
 from storage.records.sql.upsert import Upsert
 
+# PostgreSQL has many writers: each waits its turn from asking for the next index to its commit, or two would be
+# given the same one. SQLite's writer is alone from the beginning. The number is "journal" in ASCII.
+_TAKE_TURN = select(func.pg_advisory_xact_lock(0x6A6F75726E616C)).where(
+    func.current_setting("transaction_read_only") == "off"
+)
 _COLUMNS = ("position", "body", "leaf", "at", "kind", "subject", "principal_id")
 _next = select(func.coalesce(func.max(journal_entries.c.position) + 1, 0))
 _SIZE = _next
 # Whoever comes second to an index adds nothing: by the condition, or by the key where both looked at the same time.
 _APPEND = Upsert(
     journal_entries,
-    lambda insert: insert.from_select(
-        list(_COLUMNS),
-        select(*(bindparam(f"new_{name}", type_=journal_entries.c[name].type) for name in _COLUMNS)).where(
-            bindparam("new_position", type_=journal_entries.c.position.type) == _next.scalar_subquery()
-        ),
-    ).on_conflict_do_nothing(index_elements=[journal_entries.c.position]),
+    lambda insert: (
+        insert.from_select(
+            list(_COLUMNS),
+            select(*(bindparam(f"new_{name}", type_=journal_entries.c[name].type) for name in _COLUMNS)).where(
+                bindparam("new_position", type_=journal_entries.c.position.type) == _next.scalar_subquery()
+            ),
+        )
+        .on_conflict_do_nothing(index_elements=[journal_entries.c.position])
+        .returning(journal_entries.c.position)
+    ),
 )
 _entries = select(*(journal_entries.c[name] for name in _COLUMNS)).limit(bindparam("how_many"))
 _FROM = _entries.where(journal_entries.c.position >= bindparam("start")).order_by(journal_entries.c.position)
@@ -42,7 +51,9 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
 _checkpoints = select(*columns_of(journal_checkpoints, Checkpoint))
 _ADD_CHECKPOINT = Upsert(
     journal_checkpoints,
-    lambda insert: insert.on_conflict_do_nothing(index_elements=[journal_checkpoints.c.size]),
+    lambda insert: insert.on_conflict_do_nothing(index_elements=[journal_checkpoints.c.size]).returning(
+        journal_checkpoints.c.size
+    ),
 )
 _ROOT = select(journal_checkpoints.c.root).where(journal_checkpoints.c.size == bindparam("the_size"))
 _LAST = _checkpoints.order_by(journal_checkpoints.c.size.desc()).limit(1)
@@ -71,13 +82,16 @@ class SqlJournal:
         self._connection = connection
 
     def size(self) -> int:
+        self._take_turn()
         size: int = self._connection.execute(_SIZE).scalar_one()
         return size
 
     def append(self, entry: JournalEntry) -> None:
+        self._take_turn()
         values = values_of(entry, without=("index",))
         parameters = {f"new_{name}": value for name, value in values.items()}
-        if _APPEND.execute(self._connection, {**parameters, "new_position": entry.index}).rowcount != 1:
+        appended = _APPEND.execute(self._connection, {**parameters, "new_position": entry.index})
+        if appended.one_or_none() is None:
             raise StateConflict("The journal has no such next index.")
 
     def entries(self, start: int, limit: int) -> Sequence[JournalEntry]:
@@ -91,7 +105,7 @@ class SqlJournal:
         return [JournalEntry(*row) for row in rows]
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
-        if _ADD_CHECKPOINT.execute(self._connection, values_of(checkpoint)).rowcount == 1:
+        if _ADD_CHECKPOINT.execute(self._connection, values_of(checkpoint)).one_or_none() is not None:
             return
         if self._connection.execute(_ROOT, {"the_size": checkpoint.size}).scalar_one() != checkpoint.root:
             raise StateConflict("A checkpoint of this size has another root.")
@@ -106,3 +120,7 @@ class SqlJournal:
 
     def mark_exported(self, size: int, *, at: datetime) -> None:
         self._connection.execute(_MARK_EXPORTED, {"the_size": size, "now": at})
+
+    def _take_turn(self) -> None:
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_TAKE_TURN)

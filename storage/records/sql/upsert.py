@@ -19,5 +19,5 @@ class Upsert:
         }
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Run it; ``rowcount`` is 0 where the conflict's condition let nothing happen."""
+        """Run it. Whether a row came of it, its RETURNING says: an insert's ``rowcount`` not every driver gives."""
         return connection.execute(self._statements[connection.dialect.name], values)

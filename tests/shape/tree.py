@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = ("domain", "crypto", "storage", "audit", "keys", "links", "retention", "tickets", "transfer", "web", "cli")
+FLOORS = ("domain", "crypto", "storage", "audit", "keys", "access", "links", "retention", "tickets", "transfer", "web", "cli")
 BELOW_WEB = FLOORS[:-2]
 TOP = ("logs", "server", "settings")
 

@@ -124,6 +124,7 @@ def test_disabling_ends_a_principal_and_all_its_credentials(stored):
     assert stored.write(lambda unit: unit.access.disable(AGENT.id, at=T0 + HOUR)) is False
     assert credential(stored, SESSION) is None
     assert stored.write(lambda unit: unit.access.consume(SIGN_IN.digest, now=T0)) is None
+    assert stored.write(lambda unit: unit.access.end(SESSION.digest)) is False
     assert credential(stored, KEY) == KEY
     assert stored.read(lambda unit: unit.access.principals(after=None, limit=1)) == [
         replace(AGENT, disabled_at=T0 + TICK)

@@ -11,7 +11,7 @@ from crypto import Secret, keyed_digest, new_id
 from domain.actor import EVERYTHING, Action, Actor
 from domain.clock import Clock, rfc3339
 from domain.disposal import Decide
-from domain.errors import NotFound
+from domain.errors import NotFound, StateConflict
 from domain.event import Event, EventKind, Scalar
 from domain.ids import OrganisationId, TicketId
 from domain.ticket import Organisation, Ticket, TicketStatus
@@ -111,12 +111,13 @@ class Facts:
         return PutOrganisation(organisation, known is None)
 
     def touch(self, unit: Unit, ticket_id: TicketId, at: datetime) -> None:
-        """An upload counts as activity until the ticket system speaks next. Raises NotFound."""
+        """An upload counts as activity until the ticket system speaks next. Raises NotFound, StateConflict."""
         ticket = unit.tickets.by_id(ticket_id, EVERYTHING)
         if ticket is None:
             raise NotFound
-        # An erased ticket that got a file is one to be erased again.
-        active = replace(ticket, last_activity_at=max(ticket.last_activity_at, at), erased_at=None)
+        if ticket.erased_at is not None:
+            raise StateConflict("This ticket has been erased.")
+        active = replace(ticket, last_activity_at=max(ticket.last_activity_at, at))
         unit.tickets.put(self._dates.judged(unit, replace(active, version=ticket.version + 1)))
 
     def _organisation_of(self, unit: Unit, actor: Actor, fact: TicketFact) -> OrganisationId | Unsaid | None:

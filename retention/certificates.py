@@ -1,0 +1,68 @@
+"""What a certificate of a purge says, and finding one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from audit import sign_certificate
+from crypto import Signer, new_id
+from domain.actor import Action, Actor
+from domain.clock import rfc3339
+from domain.disposal import Certificate
+from domain.errors import NotFound
+from domain.ids import CertificateId
+from retention.claim import Claim
+from storage.records import Unit
+
+TYPE = "bilaga.purge-certificate"
+VERSION = 1
+DATABASE_FILES = "PT24H"
+
+
+class CertificateDesk:
+    """Signs certificates with the audit log's key. ``horizon``: how long a backup can open what was purged since."""
+
+    def __init__(self, signer: Signer, installation: str, horizon: timedelta) -> None:
+        self._signer = signer
+        self._installation = installation
+        self._horizon = f"P{horizon.days}D"
+
+    def sign(self, claim: Claim, purged_at: datetime) -> Certificate:
+        """The certificate of a purge whose key and blob are gone. Says nothing of persons or content."""
+        attachment = claim.attachment
+        certificate_id = CertificateId(new_id())
+        facts = {
+            "type": TYPE,
+            "version": VERSION,
+            "certificate_id": certificate_id,
+            "installation": self._installation,
+            "attachment_id": attachment.id,
+            "ticket_id": attachment.ticket_id,
+            "reason": claim.reason.value,
+            "retention_class": claim.retention_class,
+            "rule": claim.rule,
+            "facts": dict(claim.facts),
+            "due_at": claim.due_at,
+            "purged_at": rfc3339(purged_at),
+            "sealed_size": attachment.sealed_size,
+            "sealed_sha256": attachment.sealed_sha256.hex() if attachment.sealed_sha256 else None,
+            "key_generation": claim.generation,
+            "journal_index": claim.index,
+            "unreadable": {
+                "here": "at once: the only data key was destroyed, then the sealed bytes were removed",
+                "database_files": f"within {DATABASE_FILES}",
+                "all_copies": (
+                    f"within {self._horizon}: backups hold the data key wrapped under a key that is destroyed by then"
+                ),
+            },
+        }
+        return sign_certificate(self._signer, certificate_id, attachment.id, facts, purged_at)
+
+
+def find_certificate(unit: Unit, actor: Actor, certificate_id: CertificateId) -> Certificate:
+    """A certificate. Raises NotAllowed, NotFound."""
+    actor.scope(Action.READ_CERTIFICATE)
+    certificate = unit.certificates.get(certificate_id)
+    if certificate is None:
+        raise NotFound
+    return certificate

@@ -1,0 +1,188 @@
+"""The purge: one run over all that is due, and the erasure of a single attachment. Never "close the row, then try"."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from audit import Log
+from domain.actor import EVERYTHING, Action, Actor, Role, Scope
+from domain.attachment import AttachmentState
+from domain.clock import Clock
+from domain.disposal import Certificate, Decide, DueItem
+from domain.errors import AlreadyPurged, BrakeApplied, NotFound, StateConflict, Unavailable, UnderHold
+from domain.event import Event, EventKind
+from domain.ids import AttachmentId
+from keys import Keys
+from retention.brakes import Brakes
+from retention.certificates import CertificateDesk
+from retention.claim import Claim, Reason, recall
+from retention.due import Outlook
+from retention.erasure import Erasure, Steps, only
+from retention.expired import Expired
+from retention.lease import Lease, LeaseLost
+from retention.report import LISTED, PurgeReport
+from retention.run import Pace, Run, due_pages, error_code
+from storage import BlobStore
+from storage.records import Records, Unit
+
+log = logging.getLogger(__name__)
+LEASE = "purge"
+LEASE_FOR = timedelta(minutes=10)
+PACE = Pace()
+
+
+def _no_steps(name: str) -> None:
+    """Nobody watches the steps."""
+
+
+class Purge:
+    """Erases what is due. Safe from any thread and on any number of nodes: a run holds a lease with a fencing number,
+    and every effect is a compare-and-set of its own (S-71, S-72).
+
+    ``steps`` is called after each step with its name (``claimed``, ``key-destroyed``, ``blob-removed``, ``read-back``,
+    ``finished``): a seam at which tests stop the process.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        blobs: BlobStore,
+        keys: Keys,
+        journal: Log,
+        decide: Decide,
+        *,
+        clock: Clock,
+        brakes: Brakes,
+        certificates: CertificateDesk,
+        steps: Steps = _no_steps,
+        pace: Pace = PACE,
+    ) -> None:
+        self._records = records
+        self._log = journal
+        self._clock = clock
+        self._brakes = brakes
+        self._pace = pace
+        self._outlook = Outlook(decide)
+        self._erasure = Erasure(records, blobs, keys, journal, certificates=certificates, clock=clock, steps=steps)
+        self._expired = Expired(records, keys, journal, self._outlook, clock)
+
+    def run(
+        self, actor: Actor, *, now: datetime | None = None, dry_run: bool = False, confirm: int | None = None
+    ) -> PurgeReport:
+        """Erase all that is due, then the personal data of tickets with nothing left.
+
+        ``now`` narrows what is due to an earlier instant; only a dry run looks past the clock. ``confirm`` releases the
+        brake for exactly so many. Raises NotAllowed; BrakeApplied, before anything new is claimed; StateConflict where
+        another run is at work; RecordsUnavailable. What could not be erased is named in the report.
+        """
+        actor.scope(Action.PURGE)
+        clock = self._clock()
+        if dry_run:
+            return self._look(now or clock)
+        report = PurgeReport(now=clock if now is None else min(now, clock), dry_run=False)
+        try:
+            with Lease(self._records, LEASE, LEASE_FOR) as lease:
+                self._run(
+                    Run(
+                        self._records, self._erasure, self._outlook, self._pace, actor=actor, report=report, lease=lease
+                    ),
+                    confirm,
+                )
+        except LeaseLost as error:
+            raise StateConflict("Another run of the purge has taken over.") from error
+        self._tidy()
+        return report
+
+    def erase(self, actor: Actor, attachment_id: AttachmentId, reason: Reason) -> Certificate:
+        """Erase one attachment now, as by a purge: by right (``ERASE_FILE``), or a requester's own who takes it back.
+
+        Raises NotAllowed, NotFound, UnderHold, AlreadyPurged; BlobsUnavailable, and then it is unreadable already and
+        the next run, or the same call again, removes its bytes.
+        """
+        scope = _scope(actor, reason)
+        try:
+            claim = self._records.write(lambda unit: self._claim(unit, actor, scope, attachment_id, reason))
+        except UnderHold:
+            self._erasure.fail(actor, [(attachment_id, "under-hold")])
+            raise
+        self._erasure.stepped("claimed")
+        try:
+            return self._carry_through(actor, claim)
+        except Exception as error:
+            self._erasure.fail(actor, [(attachment_id, error_code(error))])
+            raise
+
+    def _run(self, run: Run, confirm: int | None) -> None:
+        report = run.report
+        database_now = self._records.now()
+        self._braked(run.actor, lambda unit: self._brakes.check_clock(unit, self._log, self._clock(), database_now))
+        run.finish_begun()
+        report.due = self._records.read(lambda unit: unit.disposals.due_count(report.now))
+        self._braked(run.actor, lambda unit: self._brakes.check_count(unit, report.now, confirm))
+        run.purge_due()
+        run.count_held()
+        self._expired.run(run.actor, report, run.lease.guard)
+
+    def _braked(self, actor: Actor, check: Callable[[Unit], None]) -> None:
+        """Ask a brake; where it holds, write that down before it is raised."""
+        try:
+            self._records.read(check)
+        except BrakeApplied as brake:
+            event = Event(EventKind.PURGE_BRAKED, actor, None, brake.facts)
+            self._records.write(lambda unit: self._log.append(unit, event))
+            log.error("purge braked", extra=brake.facts)
+            raise
+
+    def _look(self, now: datetime) -> PurgeReport:
+        """What a run at that instant would do."""
+        report = PurgeReport(now=now, dry_run=True)
+        for page in due_pages(self._records, now, 1000, held=False):
+            due = self._truly_due(page, now)
+            report.due += len(due)
+            report.would_purge.extend(due[: max(0, LISTED - len(report.would_purge))])
+        for page in due_pages(self._records, now, 1000, held=True):
+            report.held += len(page)
+            report.kept_by_hold.extend(page[: max(0, LISTED - len(report.kept_by_hold))])
+        return report
+
+    def _truly_due(self, page: Sequence[DueItem], now: datetime) -> list[DueItem]:
+        return self._records.read(lambda unit: [one for one in page if self._is_due(unit, one, now)])
+
+    def _is_due(self, unit: Unit, item: DueItem, now: datetime) -> bool:
+        ticket = unit.tickets.by_id(item.ticket_id, EVERYTHING)
+        due_at = self._outlook.destiny(unit, ticket).due_at if ticket is not None else None
+        return due_at is not None and due_at <= now
+
+    def _claim(self, unit: Unit, actor: Actor, scope: Scope, attachment_id: AttachmentId, reason: Reason) -> Claim:
+        attachment = unit.attachments.get(attachment_id, scope)
+        if attachment is None or attachment.state is AttachmentState.RECEIVING:
+            raise NotFound
+        if attachment.state is AttachmentState.PURGED:
+            raise AlreadyPurged(certificate_id=attachment.certificate_id)
+        if attachment.state is AttachmentState.PURGING:
+            return recall(unit, attachment)
+        if unit.holds.held(attachment.ticket_id):
+            raise UnderHold
+        ticket = unit.tickets.by_id(attachment.ticket_id, EVERYTHING)
+        if ticket is None:
+            raise NotFound
+        return self._erasure.begin(unit, actor, attachment, reason, self._outlook.destiny(unit, ticket))
+
+    def _carry_through(self, actor: Actor, claim: Claim) -> Certificate:
+        keyless = only(self._erasure.destroy_keys([claim]))
+        self._erasure.remove(keyless)
+        return only(self._erasure.finish(actor, [keyless]))
+
+    def _tidy(self) -> None:
+        try:
+            self._records.tidy()
+        except Unavailable:  # readers keep the WAL in use; the next run comes soon enough (S-39: 24 h)
+            log.warning("records not tidied")
+
+
+def _scope(actor: Actor, reason: Reason) -> Scope:
+    if reason is Reason.WITHDRAWN and actor.role is Role.REQUESTER and actor.ticket_id is not None:
+        return Scope(ticket_id=actor.ticket_id)
+    return actor.scope(Action.ERASE_FILE)

@@ -19,6 +19,7 @@ from domain.attachment import LIVE
 from domain.disposal import DueItem
 from domain.ids import AttachmentId
 from storage.records.schema.core import attachments, tickets
+from storage.records.schema.types import Id, Instant
 from storage.records.sql.held import IS_HELD
 from storage.records.sql.scope import narrow, scope_values
 
@@ -83,7 +84,8 @@ def _due(goes_on: bool, held: bool | None, /) -> Select[Any]:
         statement = statement.where(IS_HELD if held else not_(IS_HELD))
     if goes_on:
         place = tuple_(tickets.c.purge_due_at, tickets.c.id)
-        reached = tuple_(bindparam("after_at"), bindparam("after_ticket_id"))
+        # In a tuple nothing tells a parameter its type.
+        reached = tuple_(bindparam("after_at", type_=Instant()), bindparam("after_ticket_id", type_=Id))
         # The first comparison is a range of the index, the second is about the ticket on which the last page ended.
         statement = statement.where(place >= reached, or_(place > reached, attachments.c.id > bindparam("after_id")))
     return statement.order_by(tickets.c.purge_due_at, tickets.c.id, attachments.c.id).limit(bindparam("limit"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.records import Records
-from storage.records.sqlite import open_site
+from storage.records.sqlite import DATABASE, SqliteRecords, open_site
 from tests.contract.records.given import T0
 
 ENGINES = ("sqlite",)
@@ -35,11 +35,13 @@ def clock() -> SettableClock:
 
 @pytest.fixture(params=ENGINES)
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Callable[[], Records]]:
-    """Opens the same database, again and again if asked to; everything is closed at the end."""
+    """Opens the same database: first as the service does, then as commands beside it do. All are closed at the end."""
+    folder = tmp_path / "site"
     made: list[Records] = []
 
     def open_it() -> Records:
-        made.append(open_site(tmp_path / "site", clock))
+        beside = SqliteRecords(folder / DATABASE, clock=clock, checkpoints=False) if made else None
+        made.append(beside or open_site(folder, clock))
         return made[-1]
 
     yield open_it

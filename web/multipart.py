@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import web
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from domain.errors import BadInput, IncompleteBody, TypeNotAllowed
+from domain.errors import BadInput, TypeNotAllowed
 
 MAX_PARTS = 20
 MAX_HEADERS = 16
@@ -62,8 +61,8 @@ class _Opening:
         return passed
 
 
-def _parser(request: web.Request) -> tuple[PushMultipartParser, _Opening]:
-    kind, options = parse_options_header(request.headers.get("Content-Type", ""))
+def _parser(content_type: str) -> tuple[PushMultipartParser, _Opening]:
+    kind, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if kind != "multipart/form-data":
         raise TypeNotAllowed("The body must be multipart/form-data.", field="Content-Type")
@@ -79,12 +78,12 @@ def _parser(request: web.Request) -> tuple[PushMultipartParser, _Opening]:
     return parser, _Opening(boundary)
 
 
-async def events(request: web.Request) -> AsyncIterator[Event]:
-    """The events of a ``multipart/form-data`` body. Raises BadInput, IncompleteBody, TypeNotAllowed."""
-    parser, opening = _parser(request)
+async def events(content_type: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """The events of a ``multipart/form-data`` body. Raises BadInput, TypeNotAllowed, and whatever ``chunks`` raises."""
+    parser, opening = _parser(content_type)
     quiet = 0
     try:
-        async for chunk in request.content.iter_any():
+        async for chunk in chunks:
             fed = opening.pass_on(chunk)
             quiet += len(fed)
             for event in parser.parse(fed) if fed else ():
@@ -96,8 +95,6 @@ async def events(request: web.Request) -> AsyncIterator[Event]:
         parser.close()
     except MultipartError as error:
         raise BadInput("The form is malformed, or ended before its end.") from error
-    except (ConnectionResetError, web.RequestPayloadError) as error:
-        raise IncompleteBody from error
 
 
 def _part(segment: MultipartSegment) -> Part:

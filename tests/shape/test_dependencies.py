@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from tests.shape import tree
 
-PROJECT = tree.pyproject()["project"]
+PROJECT = tree.PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 RUN, BUILD, DEV = PROJECT["dependencies"], EXTRAS["build"], EXTRAS["dev"]
 LOCKS = {"run": [*RUN, *BUILD], "dev": [*RUN, *BUILD, *DEV]}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.shape import tree
 
+FLOORS = "floors: arrows go down, siblings do not meet"
 ENGINES = frozenset(tree.contract("server.py and cli alone know the engines")["protected_modules"])
 # A folder's face is its __init__.py. Storage has two rooms with a face each.
 FACES = frozenset({*tree.FLOORS, "storage.blobs", "storage.records"})
@@ -69,6 +70,20 @@ def in_floors(*floors: str) -> list[Path]:
 @pytest.mark.parametrize("path", tree.code(), ids=str)
 def test_other_folders_are_imported_by_their_faces(path):
     assert strays(tree.top_of(path), tree.imports(path)) == []
+
+
+def test_every_folder_of_code_is_known_to_every_tool():
+    folders = {path.parts[0] for path in tree.files() if path.parts[1:] == ("__init__.py",)}
+    tool = tree.PYPROJECT["tool"]
+    assert set(tree.FLOORS) == folders
+    assert set(tool["hatch"]["build"]["targets"]["wheel"]["include"]) == {
+        *(f"/{folder}" for folder in folders),
+        *(f"/{module}.py" for module in tree.TOP),
+    }
+    assert set(tool["ruff"]["lint"]["isort"]["known-first-party"]) == {*folders, *tree.TOP, "tests"}
+    assert set(tool["deptry"]["known_first_party"]) == {*folders, *tree.TOP, "tests"}
+    layers = {name for layer in tree.contract(FLOORS)["layers"] for name in layer.split(" | ")}
+    assert layers == folders
 
 
 def test_every_engine_of_the_contract_is_there():

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOORS = ("domain", "crypto", "storage", "audit", "keys", "access", "links", "retention", "tickets", "transfer", "web", "cli")
-BELOW_WEB = FLOORS[:-2]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FLOORS: tuple[str, ...] = tuple(PYPROJECT["tool"]["importlinter"]["root_packages"])
+BELOW_WEB = tuple(floor for floor in FLOORS if floor not in ("web", "cli"))
 TOP = ("logs", "server", "settings")
 
 
@@ -82,12 +83,6 @@ def imports_of(tree: ast.Module) -> list[tuple[int, str]]:
     return found
 
 
-@cache
-def pyproject() -> dict[str, Any]:
-    """``pyproject.toml``, parsed."""
-    return tomllib.loads(text(Path("pyproject.toml")))
-
-
 def contract(name: str) -> dict[str, Any]:
     """One of import-linter's contracts, by its name."""
-    return next(c for c in pyproject()["tool"]["importlinter"]["contracts"] if c["name"] == name)
+    return next(c for c in PYPROJECT["tool"]["importlinter"]["contracts"] if c["name"] == name)

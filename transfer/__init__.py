@@ -1,1 +1,46 @@
-"""Transfer: bytes in, bytes out."""
+"""Transfer: bytes in, bytes out. Engines (``transfer.clamd``) and the sniffer's child are no part of this face."""
+
+from transfer.archive import Archive, Archiving
+from transfer.claim import Claim, Incoming, Limits, Sealed
+from transfer.inspect import TypePolicy
+from transfer.names import content_disposition, stored_name, unique_names
+from transfer.pump import Inlet, Outlet, Pump, Slot, run_in_thread
+from transfer.ranges import parse_range, select
+from transfer.receive import Received, ReceivedFile, Reception, Touched
+from transfer.recovery import Recovery
+from transfer.sandbox import Sniffer
+from transfer.sealing import Sealing
+from transfer.send import Content, Download, Reading, Sending
+from transfer.steps import Steps
+
+__all__ = [
+    "Archive",
+    "Archiving",
+    "Claim",
+    "Content",
+    "Download",
+    "Incoming",
+    "Inlet",
+    "Limits",
+    "Outlet",
+    "Pump",
+    "Reading",
+    "Received",
+    "ReceivedFile",
+    "Reception",
+    "Recovery",
+    "Sealed",
+    "Sealing",
+    "Sending",
+    "Slot",
+    "Sniffer",
+    "Steps",
+    "Touched",
+    "TypePolicy",
+    "content_disposition",
+    "parse_range",
+    "run_in_thread",
+    "select",
+    "stored_name",
+    "unique_names",
+]

@@ -1,0 +1,63 @@
+"""What passes between the steps of receiving: who sends, what was claimed, what was sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from crypto import Context, DataKey, SealedStream
+from domain.actor import Actor
+from domain.attachment import AttachmentState, Scan, Source
+from domain.ids import AttachmentId, BlobId, TicketId
+from domain.link import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the site takes, in plaintext bytes; None: no limit."""
+
+    max_file_size: int
+    ticket_max_files: int | None = None
+    ticket_max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Who brings files to which ticket. ``link``: the upload link it came by, as redeemed; ``allowed_types``: that
+    link's."""
+
+    actor: Actor
+    ticket_id: TicketId
+    source: Source
+    link: Link | None = None
+    allowed_types: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """One file's claim: a row in state ``receiving``, its key, its room. For one thread at a time.
+
+    ``reserved``: bytes of room so far. ``ended``: acknowledged or abandoned; what is sealed after that is thrown away.
+    """
+
+    incoming: Incoming
+    attachment_id: AttachmentId
+    blob_id: BlobId
+    name: str
+    declared_size: int | None
+    key: DataKey = field(repr=False)
+    context: Context = field(repr=False)
+    reserved: int
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A file whose blob is durable and verified, and whose row does not say so yet. ``sha256``: of the plaintext."""
+
+    claim: Claim
+    stream: SealedStream
+    sha256: bytes
+    media_type: str
+    state: AttachmentState
+    scan: Scan
+    scanned_by: str | None

@@ -1,4 +1,4 @@
-"""Bytes on their way out: a proven download becomes a response, cut off rather than ended where it turns out damaged."""
+"""Bytes on their way out: a proven download becomes a response; one that turns out damaged is cut off, not ended."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def send_attachment(
     attachment_id: AttachmentId,
     *,
     extra: Mapping[str, str] | None = None,
-    dress: Callable[[web.StreamResponse], None] = lambda response: None,
+    dress: Callable[[web.StreamResponse], None] | None = None,
 ) -> web.StreamResponse:
     """An attachment's bytes, whole or one range (S-56). ``dress`` may add a cookie."""
     services = request.app[SERVICES]
@@ -97,7 +97,8 @@ async def send_attachment(
             response.content_length = download.length
             if download.partial:
                 response.headers["Content-Range"] = f"bytes {download.start}-{download.stop - 1}/{download.size}"
-            dress(response)
+            if dress is not None:
+                dress(response)
             await _send(request, response, slot, download, progress)
             return response
         finally:

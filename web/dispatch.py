@@ -40,7 +40,7 @@ def handler(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespons
         raw, body = await _body(request, route)
         query = _query(request, route)
         once = once_of(request, services, who, raw) if route.kind is Kind.WRITE else None
-        return _response(await _Run(request, route, services, who, body, query, once).reply())
+        return respond(await _Run(request, route, services, who, body, query, once).reply())
 
     return handle
 
@@ -145,7 +145,8 @@ def validated(shape: type[M], value: Any, *, strings: bool = False) -> M:
         raise BadInput(f"{message}." if not message.endswith(".") else message, field=where) from error
 
 
-def _response(reply: Reply) -> web.Response:
+def respond(reply: Reply) -> web.Response:
+    """A reply as a response."""
     headers = {"Cache-Control": "no-store", **reply.headers}
     if reply.body is None:
         return web.Response(status=reply.status, headers=headers)

@@ -30,30 +30,51 @@ class Replayed(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """An answer given before, and the fingerprint of the request it was given to."""
+
+    reply: Reply
+    fingerprint: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Once:
-    """One request under a key. ``known`` and ``complete`` run in the transaction of the effect."""
+    """One request under a key. ``fingerprint`` None: the body is streamed, and its digest known at its end only."""
 
     services: Services
     key_digest: bytes
     fingerprint: bytes | None
 
-    def known(self, unit: Unit) -> Reply | None:
-        """The first answer, where there is one; None: this request is the first, and claims the key."""
+    def begin(self, unit: Unit) -> Known | None:
+        """The first answer, where there is one; None: this request is the first, and claims the key.
+
+        Raises StateConflict while another request with this key is running.
+        """
         now = self.services.clock()
         answer = unit.answers.begin(self.key_digest, now=now, expires_at=now + KEPT)
         if answer is None:
             return None
         if answer.sealed is None:
             raise StateConflict("A request with this idempotency key is still running.", field=HEADER)
-        if self.fingerprint is not None and answer.fingerprint != self.fingerprint:
+        opened = open_with_secret(self.services.secrets.idempotency, answer.sealed, LABEL, self.key_digest)
+        status, headers, body = json.loads(opened)
+        reply = Reply(status, None if body is None else Replayed.model_validate(body), headers)
+        return Known(reply, answer.fingerprint)
+
+    def known(self, unit: Unit) -> Reply | None:
+        """As ``begin``, for a body that is known: the same body gets the same answer. Raises IdempotencyConflict."""
+        known = self.begin(unit)
+        return None if known is None else self.same(known, self.fingerprint)
+
+    @staticmethod
+    def same(known: Known, fingerprint: bytes | None) -> Reply:
+        """The known answer, if it was given to this very request. Raises IdempotencyConflict."""
+        if known.fingerprint != fingerprint:
             raise IdempotencyConflict(field=HEADER)
-        status, headers, body = json.loads(
-            open_with_secret(self.services.secrets.idempotency, answer.sealed, LABEL, self.key_digest)
-        )
-        return Reply(status, None if body is None else Replayed.model_validate(body), headers)
+        return known.reply
 
     def complete(self, unit: Unit, reply: Reply, fingerprint: bytes | None = None) -> None:
-        """Keep the answer. It may hold a link's address, so it is sealed (S-50)."""
+        """Keep the answer, in the transaction of the effect. It may hold a link's address, so it is sealed (S-50)."""
         body: Any = None if reply.body is None else json.loads(reply.body.model_dump_json(by_alias=True))
         plain = json.dumps([reply.status, dict(reply.headers), body]).encode()
         sealed = seal_with_secret(self.services.secrets.idempotency, plain, LABEL, self.key_digest)
@@ -61,6 +82,10 @@ class Once:
         if mark is None:
             raise ValueError("an answer without the fingerprint of its request")
         unit.answers.complete(self.key_digest, fingerprint=mark, sealed=sealed)
+
+    def forget(self, unit: Unit) -> None:
+        """The request came to nothing: the key is free again."""
+        unit.answers.forget(self.key_digest)
 
 
 def once_of(request: web.Request, services: Services, who: Presented | str, body: bytes | None) -> Once | None:

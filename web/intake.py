@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from hashlib import sha256
+from typing import Protocol
 
 from aiohttp import web
 
-from domain.errors import BadInput, Draining, IncompleteBody, TooSlow
+from domain.errors import BadInput, IncompleteBody, TooSlow
 from storage import Unit
-from transfer import Claim, Incoming, Received, Sealed, Slot
+from transfer import Claim, Incoming, Received, Reception, Sealed, Slot
 from web import bodies, multipart
+from web.idempotency import Once
 from web.services import SERVICES, Services
+from web.spec import Reply
 
-Then = Callable[[Unit, Received], None]
+_TOLD: web.RequestKey[bool] = web.RequestKey("continue-sent", bool)
 # S-79: a body comes in at 1 KiB/s over half a minute, or its connection is needed for others.
 WINDOW = 30.0
 SLOWEST = 1024 * WINDOW
@@ -27,7 +31,10 @@ async def later(request: web.Request) -> None:
 
 
 async def go_on(request: web.Request) -> None:
-    """Tell a client that waits for it to send the body."""
+    """Tell a client that waits for it to send the body; once."""
+    if request.get(_TOLD):
+        return
+    request[_TOLD] = True
     if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -60,33 +67,37 @@ async def paced(request: web.Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
+Answering = Callable[[Unit, Received], Reply]
+"""Makes the answer of an upload, in the transaction that acknowledges it."""
+Bring = Callable[["_Sink"], Awaitable[None]]
+
+
 class Intake:
     """One request that brings files: claims, seals, finishes all at once, or leaves nothing."""
 
-    def __init__(self, request: web.Request, incoming: Callable[[], Incoming]) -> None:
+    def __init__(
+        self, request: web.Request, incoming: Callable[[], Incoming], answering: Answering, once: Once | None
+    ) -> None:
         """``incoming`` is asked before each file: a form may bring the passcode that opens the link."""
         self._request = request
         self._services: Services = request.app[SERVICES]
         self._incoming = incoming
-        self._claims: list[Claim] = []
-        self._sealed: list[Sealed] = []
-        if self._services.flight.draining:
-            raise Draining
+        self._answering = answering
+        self._once = once
 
-    async def stream(self, name: str | bytes, *, then: Then | None = None) -> Received:
+    async def stream(self, name: str | bytes) -> Reply:
         """A plain body: one file."""
 
-        async def bring(slot: Slot) -> None:
-            claim = await self._claim(slot, name, self._request.content_length)
-            await go_on(self._request)
-            await self._seal(slot, claim, paced(self._request))
+        async def bring(sink: _Sink) -> None:
+            await sink.take(name, self._request.content_length, paced(self._request))
 
-        return await self._whole(bring, then)
+        return await self._whole(bring)
 
-    async def form(self, fields: Callable[[str, str], Awaitable[None]], *, then: Then | None = None) -> Received:
+    async def form(self, fields: Callable[[str, str], Awaitable[None]]) -> Reply:
         """A multipart form: parts with a file name are files, any other goes to ``fields`` (name, value) as it comes."""
 
-        async def bring(slot: Slot) -> None:
+        async def bring(sink: _Sink) -> None:
+            # A form's fields may hold the passcode, so its body has to come before anything can be refused.
             await go_on(self._request)
             content_type = self._request.headers.get("Content-Type", "")
             events = multipart.events(content_type, paced(self._request))
@@ -98,35 +109,104 @@ class Intake:
                 elif not event.filename:
                     await _no_file(events)
                 else:
-                    claim = await self._claim(slot, event.filename, None)
-                    await self._seal(slot, claim, _file(events))
+                    await sink.take(event.filename, None, _file(events))
 
-        return await self._whole(bring, then)
+        return await self._whole(bring)
 
-    async def _whole(self, bring: Callable[[Slot], Awaitable[None]], then: Then | None) -> Received:
+    async def _whole(self, bring: Bring) -> Reply:
         bodies.refuse_coding(self._request)
+        once = self._once
+        if once is None:
+            return await self._received(bring)
+        known = await self._services.hop.write(once.begin)
+        if known is not None:
+            again = _Again(self._request)
+            await bring(again)
+            return once.same(known, again.fingerprint())
+        try:
+            return await self._received(bring)
+        except BaseException:
+            await self._services.hop.write(once.forget)
+            raise
+
+    async def _received(self, bring: Bring) -> Reply:
         reception = self._services.reception
+        replies: list[Reply] = []
+
+        def acknowledge(unit: Unit, received: Received) -> None:
+            replies[:] = [self._answering(unit, received)]
+            if self._once is not None:
+                digests = b"".join(file.attachment.sha256 or b"" for file in received.files)
+                self._once.complete(unit, replies[0], sha256(digests).digest())
+
         with self._services.pump.take() as slot:
+            sink = _Receiving(self._request, slot, reception, self._incoming)
             try:
-                await bring(slot)
-                return await slot.run(partial(reception.finish, self._sealed, then=then))
+                await bring(sink)
+                received = await slot.run(partial(reception.finish, sink.sealed, then=acknowledge))
+                # Where the outcome of the commit was found out afterwards, the answer is made from what was found.
+                return (
+                    replies[0]
+                    if replies
+                    else await self._services.hop.read(lambda unit: self._answering(unit, received))
+                )
             except BaseException as error:
                 cause = IncompleteBody() if isinstance(error, asyncio.CancelledError) else error
-                await slot.run(reception.abandon, self._claims, cause)
+                await slot.run(reception.abandon, sink.claims, cause)
                 raise
 
-    async def _claim(self, slot: Slot, name: str | bytes, size: int | None) -> Claim:
-        reception = self._services.reception
-        incoming = self._incoming()
-        claim = await slot.run(reception.claim, incoming, name, size, undo=lambda claim: reception.abandon([claim]))
-        self._claims.append(claim)
-        return claim
 
-    async def _seal(self, slot: Slot, claim: Claim, chunks: AsyncIterator[bytes | bytearray]) -> None:
-        async with slot.inlet(partial(self._services.reception.seal, claim)) as inlet:
+class _Sink(Protocol):
+    """Where the files of a request go."""
+
+    async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
+        """One file, to its end."""
+        ...
+
+
+class _Receiving:
+    """Files on their way into the store."""
+
+    def __init__(
+        self, request: web.Request, slot: Slot, reception: Reception, incoming: Callable[[], Incoming]
+    ) -> None:
+        self._request = request
+        self._slot = slot
+        self._reception = reception
+        self._incoming = incoming
+        self.claims: list[Claim] = []
+        self.sealed: list[Sealed] = []
+
+    async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
+        reception = self._reception
+        claim = await self._slot.run(
+            reception.claim, self._incoming(), name, size, undo=lambda claim: reception.abandon([claim])
+        )
+        self.claims.append(claim)
+        await go_on(self._request)
+        async with self._slot.inlet(partial(reception.seal, claim)) as inlet:
             async for chunk in chunks:
                 await inlet.put(chunk)  # type: ignore[arg-type]
-            self._sealed.append(await inlet.finish())
+            self.sealed.append(await inlet.finish())
+
+
+class _Again:
+    """Files that came before under the same idempotency key: only digested, to see whether they are the same."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._digests: list[bytes] = []
+
+    async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
+        await go_on(self._request)
+        digest = sha256()
+        async for chunk in chunks:
+            digest.update(chunk)
+        self._digests.append(digest.digest())
+
+    def fingerprint(self) -> bytes:
+        """The fingerprint of a request of these files."""
+        return sha256(b"".join(self._digests)).digest()
 
 
 async def _file(events: AsyncIterator[multipart.Event]) -> AsyncIterator[bytes | bytearray]:

@@ -9,25 +9,37 @@ from aiohttp import web
 from domain.actor import Action, Role
 from domain.attachment import Attachment, AttachmentState, Source
 from domain.errors import (
+    AlreadyPurged,
+    BadInput,
     ContentMismatch,
+    Damaged,
     Infected,
     NotAllowed,
     NotFound,
+    NotReady,
+    Quarantined,
     QuotaExceeded,
+    RangeNotSatisfiable,
     StorageFull,
     TooLarge,
     TooMany,
     TypeNotAllowed,
     Unavailable,
+    UnderHold,
 )
 from domain.ids import AttachmentId
 from keys import ATTACHMENT
+from retention import Reason
 from storage import Unit
-from transfer import Incoming, Received
+from transfer import Incoming, Reading, Received
 from web.api.shapes import Instant
+from web.content import head_attachment, send_archive, send_attachment
+from web.dispatch import respond
+from web.idempotency import once_of
 from web.identity import Identity
+from web.intake import Intake
 from web.services import SERVICES, Services
-from web.spec import Call, Reply, Shape
+from web.spec import Call, Kind, Reply, Route, Shape
 
 State = Literal["receiving", "scanning", "available", "quarantined", "damaged", "purged"]
 _SOURCES = {
@@ -123,3 +135,96 @@ async def _incoming(request: web.Request, identity: Identity) -> tuple[Incoming,
 def received_out(services: Services, unit: Unit, received: Received, ticket_ref: str) -> list[AttachmentOut]:
     """What a request brought in, as the API shows it."""
     return [attachment_out(services, unit, file.attachment, ticket_ref) for file in received.files]
+
+
+async def _intake(request: web.Request, identity: Identity, *, many: bool) -> Intake:
+    services = request.app[SERVICES]
+    incoming, ref = await _incoming(request, identity)
+
+    def answering(unit: Unit, received: Received) -> Reply:
+        shown = received_out(services, unit, received, ref)
+        return Reply(201, AttachmentsOut(attachments=shown) if many else shown[0])
+
+    caller = identity.credential.digest.hex()
+    return Intake(request, lambda: incoming, answering, once_of(request, services, caller, None))
+
+
+async def post_attachments(request: web.Request, identity: Identity) -> web.StreamResponse:
+    """``POST /tickets/{ref}/attachments``: a form with one file or many, taken whole or not at all."""
+
+    async def no_field(name: str, value: str) -> None:
+        raise BadInput("Only files are taken here.", field=name)
+
+    intake = await _intake(request, identity, many=True)
+    return respond(await intake.form(no_field))
+
+
+async def put_attachment(request: web.Request, identity: Identity) -> web.StreamResponse:
+    """``PUT /tickets/{ref}/attachments/{filename}``: one file, streamed."""
+    intake = await _intake(request, identity, many=False)
+    return respond(await intake.stream(request.match_info["filename"]))
+
+
+async def get_content(request: web.Request, identity: Identity) -> web.StreamResponse:
+    """``GET``/``HEAD /attachments/{id}/content``."""
+    attachment_id, reading = AttachmentId(request.match_info["id"]), Reading(identity.actor)
+    if request.method == "HEAD":
+        return await head_attachment(request, reading, attachment_id)
+    return await send_attachment(request, reading, attachment_id)
+
+
+async def get_archive(request: web.Request, identity: Identity) -> web.StreamResponse:
+    """``GET /tickets/{ref}/attachments.zip``."""
+    services = request.app[SERVICES]
+    with services.pump.take() as slot:
+        archive = await slot.run(
+            services.archiving.open, identity.actor, request.match_info["ref"], undo=lambda opened: opened.close()
+        )
+        return await send_archive(request, archive, slot)
+
+
+def erase_attachment(call: Call) -> Reply:
+    """``DELETE /attachments/{id}``: erased now, with certificate."""
+    certificate = call.services.purge.erase(call.actor, AttachmentId(call.path["id"]), Reason.ERASED)
+    return Reply(204, headers={"Location": f"/api/v1/certificates/{certificate.id}"})
+
+
+def routes() -> list[Route]:
+    """The routes of attachments."""
+    tag = "attachments"
+    content = "application/octet-stream"
+    read = (NotAllowed, NotFound, NotReady, Quarantined, AlreadyPurged, Damaged, Unavailable)
+    return [
+        Route(
+            "POST", "/tickets/{ref}/attachments", "Send files by form", post_attachments, Kind.STREAM,
+            {201: AttachmentsOut}, tag, problems=UPLOAD_PROBLEMS, sends="multipart/form-data",
+        ),
+        Route(
+            "PUT", "/tickets/{ref}/attachments/{filename}", "Send one file, streamed", put_attachment, Kind.STREAM,
+            {201: AttachmentOut}, tag, problems=UPLOAD_PROBLEMS, sends=content,
+        ),
+        Route(
+            "GET", "/tickets/{ref}/attachments", "A ticket's attachments", list_attachments, Kind.READ,
+            {200: AttachmentsOut}, tag, problems=(NotAllowed, NotFound),
+        ),
+        Route(
+            "GET", "/tickets/{ref}/attachments.zip", "All available files of a ticket", get_archive, Kind.STREAM,
+            {200: "application/zip"}, tag, problems=read,
+        ),
+        Route(
+            "GET", "/attachments/{id}", "One attachment", get_attachment, Kind.READ, {200: AttachmentOut}, tag,
+            problems=(NotAllowed, NotFound),
+        ),
+        Route(
+            "GET", "/attachments/{id}/content", "The bytes", get_content, Kind.STREAM,
+            {200: content, 206: content, 304: None}, tag, problems=(*read, RangeNotSatisfiable),
+        ),
+        Route(
+            "HEAD", "/attachments/{id}/content", "What the bytes' answer would say", get_content, Kind.STREAM,
+            {200: None}, tag, problems=read,
+        ),
+        Route(
+            "DELETE", "/attachments/{id}", "Erase now, with certificate", erase_attachment, Kind.THREAD, {204: None},
+            tag, problems=(NotAllowed, NotFound, AlreadyPurged, UnderHold),
+        ),
+    ]  # fmt: skip

@@ -44,6 +44,19 @@ class Attachments(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an owner (a link or a ticket) may take up, and takes up. Sizes in plaintext bytes; max None: no limit."""
+
+    owner_id: str
+    max_files: int | None
+    max_bytes: int | None
+    used_files: int
+    used_bytes: int
+    reserved_files: int
+    reserved_bytes: int
+
+
 class Inventory(Protocol):
     """All attachments at once; no scope, so only the service's own jobs use it."""
 
@@ -70,18 +83,13 @@ class Inventory(Protocol):
         """Every row, tombstones too, in the order of ids, read in batches."""
         ...
 
+    def miscounted(self) -> Sequence[tuple[Quota | None, Quota]]:
+        """Owners whose counters differ from what their rows take up: as kept (None: not at all), as counted (S-8)."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What an owner (a link or a ticket) may take up, and takes up. Sizes in plaintext bytes; max None: no limit."""
-
-    owner_id: str
-    max_files: int | None
-    max_bytes: int | None
-    used_files: int
-    used_bytes: int
-    reserved_files: int
-    reserved_bytes: int
+    def recount(self, owner_id: LinkId | TicketId) -> None:
+        """Set an owner's counters to what its rows take up, in one statement."""
+        ...
 
 
 class Quotas(Protocol):

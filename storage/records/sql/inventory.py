@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from domain.attachment import LIVE, Attachment, AttachmentState
-from domain.ids import AttachmentId, BlobId
+from domain.ids import AttachmentId, BlobId, LinkId, TicketId
+from storage.records.ports.attachments import Quota
 from storage.records.schema.core import attachments
+from storage.records.sql import sums
 from storage.records.sql.rows import columns_of
 
 _BATCH = 500  # rows a statement: within what every SQLite takes as bound parameters (999)
@@ -69,6 +71,12 @@ class SqlInventory:
         while batch := [Attachment(*row) for row in self._connection.execute(_FROM, {"after": after, "limit": _BATCH})]:
             yield from batch
             after = batch[-1].id
+
+    def miscounted(self) -> Sequence[tuple[Quota | None, Quota]]:
+        return sums.miscounted(self._connection)
+
+    def recount(self, owner_id: LinkId | TicketId) -> None:
+        sums.recount(self._connection, owner_id)
 
 
 @cache

@@ -5,70 +5,42 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _RENAMEAT2 = getattr(_LIBC, "renameat2", None)
 _SYNC_FILE_RANGE = getattr(_LIBC, "sync_file_range", None)
+if _SYNC_FILE_RANGE is not None:
+    _SYNC_FILE_RANGE.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _SYNC_FILE_RANGE_WRITE = 2
-# File systems without RENAME_NOREPLACE say one of these.
+# File systems and kernels without RENAME_NOREPLACE say one of these.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class Disk:
-    """The real one. Raises OSError as the system does."""
+    """The real one. Every call raises OSError as the system does."""
 
+    # -- folders -------------------------------------------------------------------------------------------------------
     def make_folder(self, path: Path) -> bool:
         """Make a folder for us alone; False where it exists."""
         try:
-            path.mkdir(mode=0o700)
+            os.mkdir(path, 0o700)
         except FileExistsError:
             return False
         return True
 
-    def open_new(self, path: Path) -> int:
-        """A new file for us alone, for writing."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    def is_folder(self, path: Path) -> bool:
+        """Whether there is a folder."""
+        return path.is_dir()
 
-    def write(self, descriptor: int, view: memoryview) -> int:
-        """Bytes written, perhaps fewer than given."""
-        return os.write(descriptor, view)
-
-    def start_writeback(self, descriptor: int, offset: int, length: int) -> None:
-        """Let the kernel begin to write a range, without waiting: the final sync then finds little left to do
-        (performance.md §3: 3-10 % for durability instead of 22-24 %). Where there is no such call, nothing."""
-        if _SYNC_FILE_RANGE is not None:
-            _SYNC_FILE_RANGE(descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
-
-    def sync(self, descriptor: int) -> None:
-        """The file's bytes and its size are durable."""
-        os.fdatasync(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        """Close, and learn of late errors."""
-        os.close(descriptor)
-
-    def rename_new(self, source: Path, target: Path) -> None:
-        """Rename without ever overwriting. Raises FileExistsError."""
-        if _RENAMEAT2 is not None:
-            old, new = os.fsencode(source), os.fsencode(target)
-            if _RENAMEAT2(_AT_FDCWD, old, _AT_FDCWD, new, _RENAME_NOREPLACE) == 0:
-                return
-            number = ctypes.get_errno()
-            if number not in _UNSUPPORTED:
-                raise OSError(number, os.strerror(number), str(target))
-        os.link(source, target)
-        os.unlink(source)
-
-    def unlink(self, path: Path) -> bool:
-        """Remove a name; False where there is none."""
-        try:
-            os.unlink(path)
-        except FileNotFoundError:
-            return False
-        return True
+    def names(self, folder: Path) -> list[str]:
+        """What is in a folder, in no order."""
+        return os.listdir(folder)
 
     def sync_folder(self, path: Path) -> None:
         """The names in a folder are durable."""
@@ -82,3 +54,92 @@ class Disk:
         """Bytes in all and free for us, of the file system under a path."""
         found = os.statvfs(path)
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+    def file_system(self, path: Path) -> str:
+        """The kind of file system under a path, as the kernel names it (``ext4``); empty where it does not say."""
+        device = os.stat(path).st_dev
+        mark = f"{os.major(device)}:{os.minor(device)}"
+        with suppress(FileNotFoundError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+            for line in mounts:
+                mount, _, kind = line.partition(" - ")
+                if mount.split(" ")[2] == mark:
+                    return kind.split(" ", 1)[0]
+        return ""
+
+    # -- files by name -------------------------------------------------------------------------------------------------
+    def open_new(self, path: Path) -> int:
+        """A new file for us alone, for writing."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def open_old(self, path: Path) -> int:
+        """A file, for reading."""
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+    def rename_new(self, source: Path, target: Path) -> None:
+        """Rename without ever overwriting. Raises FileExistsError; after any error only the source may be there."""
+        if not self._rename_no_replace(source, target):
+            os.link(source, target)
+            try:
+                os.unlink(source)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(target)
+                raise
+
+    def _rename_no_replace(self, source: Path, target: Path) -> bool:
+        """False where this system has no such call."""
+        if _RENAMEAT2 is None:
+            return False
+        if _RENAMEAT2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in _UNSUPPORTED:
+            return False
+        raise OSError(number, os.strerror(number), str(target))
+
+    def unlink(self, path: Path) -> bool:
+        """Remove a name; False where there is none."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def look(self, path: Path) -> tuple[int, datetime] | None:
+        """Size and time of the last change of a file; None: there is none."""
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        return (found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)) if S_ISREG(found.st_mode) else None
+
+    # -- open files ----------------------------------------------------------------------------------------------------
+    def write(self, descriptor: int, view: memoryview) -> int:
+        """Bytes written, perhaps fewer than given."""
+        return os.write(descriptor, view)
+
+    def start_writeback(self, descriptor: int, offset: int, length: int) -> None:
+        """Let the kernel begin to write a range, without waiting: the final sync then finds little left to do. Where
+        there is no such call, nothing. What goes wrong in it, the final sync still tells."""
+        if _SYNC_FILE_RANGE is not None:
+            _SYNC_FILE_RANGE(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+    def sync(self, descriptor: int) -> None:
+        """The file's bytes and its size are durable."""
+        os.fdatasync(descriptor)
+
+    def size(self, descriptor: int) -> int:
+        """Bytes of an open file."""
+        return os.fstat(descriptor).st_size
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Bytes from an offset, perhaps fewer than asked for; none at the end."""
+        return os.pread(descriptor, length, offset)
+
+    def forget(self, descriptor: int) -> None:
+        """Let later reads come from the disk rather than from memory, as far as the kernel agrees."""
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self, descriptor: int) -> None:
+        """Close, and learn of late errors. The descriptor is gone even then."""
+        os.close(descriptor)

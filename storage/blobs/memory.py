@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
+from domain.clock import Clock, system_clock
 from domain.errors import BlobMissing, BlobsUnavailable, StorageFull
 from domain.ids import BlobId
 from storage.blobs.port import BlobReader, BlobStat, BlobWriter, Space, check_id
@@ -17,8 +18,9 @@ from storage.blobs.port import BlobReader, BlobStat, BlobWriter, Space, check_id
 class MemoryBlobStore:
     """``BlobStore`` and ``Digesting`` with room for ``capacity`` bytes."""
 
-    def __init__(self, capacity: int = 1 << 30) -> None:
+    def __init__(self, capacity: int = 1 << 30, clock: Clock = system_clock) -> None:
         self._capacity = capacity
+        self._clock = clock
         self._lock = Lock()
         self._blobs: dict[BlobId, tuple[bytes, datetime]] = {}
         self._parts: dict[BlobId, tuple[bytearray, datetime]] = {}
@@ -26,11 +28,11 @@ class MemoryBlobStore:
     def create(self, blob_id: BlobId, expected_size: int | None) -> BlobWriter:
         check_id(blob_id)
         with self._lock:
-            if expected_size is not None and expected_size > self._free():
+            if self._free() < max(expected_size or 0, 1):
                 raise StorageFull
             if blob_id in self._blobs or blob_id in self._parts:
                 raise BlobsUnavailable("a blob of that id exists")
-            self._parts[blob_id] = (bytearray(), datetime.now(UTC))
+            self._parts[blob_id] = (bytearray(), self._clock())
         return _Writer(self, blob_id)
 
     def open(self, blob_id: BlobId) -> BlobReader:
@@ -53,13 +55,13 @@ class MemoryBlobStore:
             self._parts.pop(blob_id, None)
 
     def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:
+        if after is not None:
+            check_id(after)
         with self._lock:
             found = [BlobStat(name, len(blob), at, finished=True) for name, (blob, at) in self._blobs.items()]
             found += [BlobStat(name, len(part), at, finished=False) for name, (part, at) in self._parts.items()]
-        yield from sorted(
-            (stat for stat in found if after is None or stat.blob_id > after),
-            key=lambda stat: (stat.blob_id, stat.size),
-        )
+        found.sort(key=lambda stat: stat.blob_id)
+        return iter([stat for stat in found if after is None or stat.blob_id > after])
 
     def space(self) -> Space:
         with self._lock:
@@ -80,6 +82,7 @@ class MemoryBlobStore:
         return max(0, self._capacity - taken)
 
     def _append(self, blob_id: BlobId, view: memoryview | bytes) -> None:
+        view = memoryview(view).cast("B")
         with self._lock:
             if len(view) > self._free():
                 self._parts.pop(blob_id, None)
@@ -94,7 +97,7 @@ class MemoryBlobStore:
             part = self._parts.pop(blob_id, None)
             if part is None or blob_id in self._blobs:
                 raise BlobsUnavailable("the blob is gone")
-            now = datetime.now(UTC)
+            now = self._clock()
             self._blobs[blob_id] = (bytes(part[0]), now)
             return BlobStat(blob_id, len(part[0]), now, finished=True)
 
@@ -137,16 +140,21 @@ class _Writer:
 class _Reader:
     def __init__(self, blob: bytes) -> None:
         self._blob = blob
+        self._closed = False
 
     @property
     def size(self) -> int:
         return len(self._blob)
 
     def read_at(self, offset: int, length: int) -> bytes:
+        if offset < 0 or length < 0:
+            raise ValueError("a blob has no bytes before its first")
+        if self._closed:
+            raise BlobsUnavailable("the blob was closed")
         return self._blob[offset : offset + length]
 
     def close(self) -> None:
-        return
+        self._closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -154,4 +162,4 @@ class _Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return
+        self.close()

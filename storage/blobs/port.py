@@ -1,7 +1,8 @@
 """The port of the store of sealed bytes: blobs under opaque names, whole and durable or not there at all (S-10, S-11).
 
-A blob id is 32 hexadecimal digits made by the service; anything else is a bug and raises ValueError. A blob is never
-overwritten. Errors of the engine's world become ``BlobsUnavailable``, ``StorageFull`` or ``BlobMissing`` at its border.
+A blob id is 32 hexadecimal digits made by the service, and used for one blob only, whatever becomes of that; anything
+else is a bug and raises ValueError. A blob is never overwritten. Errors of the engine's world become
+``BlobsUnavailable``, ``StorageFull`` or ``BlobMissing`` at its border.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class BlobWriter(Protocol):
         ...
 
     def commit(self) -> BlobStat:
-        """Make the blob durable and readable under its id, and only then return (S-10). Raises as ``write`` does."""
+        """Make the blob durable and readable under its id, and only then return (S-10). Raises as ``write`` does, also
+        where the blob was deleted meanwhile."""
         ...
 
     def abort(self) -> None:
@@ -65,7 +67,7 @@ class BlobWriter(Protocol):
 
 
 class BlobReader(Protocol):
-    """A finished blob, open. ``read_at`` may be called from several threads."""
+    """A finished blob, open. ``read_at`` may be called from several threads, and ``close`` beside it."""
 
     @property
     def size(self) -> int:
@@ -73,7 +75,8 @@ class BlobReader(Protocol):
         ...
 
     def read_at(self, offset: int, length: int) -> bytes:
-        """Exactly ``length`` bytes from ``offset``, fewer only at the end. Raises BlobsUnavailable."""
+        """Exactly ``length`` bytes from ``offset``, fewer only at the end. Raises BlobsUnavailable, also after
+        ``close``; ValueError where either is negative."""
         ...
 
     def close(self) -> None:
@@ -91,7 +94,8 @@ class BlobStore(Protocol):
     """A store. Safe to call from any thread."""
 
     def create(self, blob_id: BlobId, expected_size: int | None) -> BlobWriter:
-        """Begin a blob. Raises StorageFull where ``expected_size`` bytes would not leave the reserve (S-13)."""
+        """Begin a blob. Raises StorageFull where ``expected_size`` bytes would not leave the reserve (S-13), and
+        BlobsUnavailable, before anything is written."""
         ...
 
     def open(self, blob_id: BlobId) -> BlobReader:
@@ -99,23 +103,26 @@ class BlobStore(Protocol):
         ...
 
     def stat(self, blob_id: BlobId) -> BlobStat | None:
-        """A finished blob's facts; None: there is none."""
+        """A finished blob's facts; None: there is none. Raises BlobsUnavailable."""
         ...
 
     def delete(self, blob_id: BlobId) -> None:
-        """Remove every byte of that id, durably: versions, parts and a writer's leavings. Again: nothing happens."""
+        """Remove every byte of that id, durably: versions, parts and a writer's leavings. Again: nothing happens, and
+        after a BlobsUnavailable it must be done again, as nothing is known then."""
         ...
 
     def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:
-        """All blobs in the order of their ids, unfinished ones among them, beginning after an id."""
+        """All blobs in the order of their ids, each id once, unfinished ones among them, beginning after an id. What
+        comes or goes meanwhile may be in it or not. Raises BlobsUnavailable, at any step."""
         ...
 
     def space(self) -> Space:
-        """How full the store is."""
+        """How full the store is. Raises BlobsUnavailable."""
         ...
 
     def ping(self) -> None:
-        """Return if the store can be written and read right now. Raises BlobsUnavailable."""
+        """Return if the store can be written right now, and is to be believed (S-12). Raises BlobsUnavailable, and
+        StorageFull where not even the reserve is left."""
         ...
 
     def close(self) -> None:

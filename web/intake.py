@@ -94,7 +94,7 @@ class Intake:
         return await self._whole(bring)
 
     async def form(self, fields: Callable[[str, str], Awaitable[None]]) -> Reply:
-        """A multipart form: parts with a file name are files, any other goes to ``fields`` (name, value) as it comes."""
+        """A multipart form: parts with a file name are files, others go to ``fields`` (name, value) as they come."""
 
         async def bring(sink: _Sink) -> None:
             # A form's fields may hold the passcode, so its body has to come before anything can be refused.

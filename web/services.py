@@ -1,0 +1,89 @@
+"""What the web is given: one frozen object of use cases, under one key of the application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from access import People
+from audit import Log
+from crypto import KeyRing, Secret
+from domain.actor import Action, Role
+from domain.clock import Clock
+from domain.link import LinkKind
+from keys import Keys
+from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
+from retention import HoldsDesk, Outlook, Purge
+from storage import BlobStore, Records
+from tickets import Facts, View
+from transfer import Archiving, Pump, Reception, Scanner, Sending
+from web.addresses import Addresses
+from web.csrf import Csrf
+from web.cursors import Cursors
+from web.flight import Flight
+from web.hop import Hop
+from web.identity import Sessions
+from web.metrics import Metrics
+from web.pages import Pages
+from web.rates import Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secrets of the site, one for a purpose (S-33)."""
+
+    idempotency: Secret
+    addresses: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything behind the routes. ``hosts``: what ``Host`` may say; ``public_url``: what links begin with."""
+
+    records: Records
+    blobs: BlobStore
+    ring: KeyRing
+    scanner: Scanner | None
+    clock: Clock
+    log: Log
+    keys: Keys
+    people: People
+    facts: Facts
+    view: View
+    outlook: Outlook
+    holds: HoldsDesk
+    purge: Purge
+    issuing: Issuing
+    listing: Listing
+    revoking: Revoking
+    redeeming: Redeeming
+    passcodes: Passcodes
+    codes: RecipientCodes
+    reception: Reception
+    sending: Sending
+    archiving: Archiving
+    pump: Pump
+    hop: Hop
+    flight: Flight
+    sessions: Sessions
+    csrf: Csrf
+    cursors: Cursors
+    addresses: Addresses
+    rates: Rates
+    metrics: Metrics
+    pages: Pages
+    secrets: Secrets
+    granted: Mapping[Role, frozenset[Action]]
+    hosts: frozenset[str]
+    public_url: str
+    max_file_size: int
+    sends_mail: bool
+
+    def link_url(self, kind: LinkKind, token: str) -> str:
+        """A link's address: the configured base and nothing a request said (S-57)."""
+        return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
@@ -120,12 +120,12 @@ class Policy:
         except (KeyError, ValueError, OSError, TypeError, AttributeError) as error:  # all that zoneinfo raises
             raise Misconfigured("retention.time_zone: not an IANA time zone", field="retention.time_zone") from error
         return cls(
-            _rule("retention.customers", mapping.get("customers", "P1Y"), AfterContract.basis, set(_BY_BASIS)),
+            _rule("retention.customers", mapping.get("customers", "P1Y"), AfterContract.basis, [*_BY_BASIS]),
             _rule(
                 "retention.others",
                 mapping.get("others", "P1Y"),
                 AfterLastActivity.basis,
-                set(_BY_BASIS) - {AfterContract.basis},
+                [AfterLastActivity.basis, AfterClosed.basis],
             ),
             zone,
         )
@@ -167,7 +167,7 @@ class Policy:
         return facts
 
 
-def _rule(key: str, value: Any, basis: str, allowed: set[str]) -> Rule:
+def _rule(key: str, value: Any, basis: str, allowed: Sequence[str]) -> Rule:
     if isinstance(value, Mapping):
         for name in value:
             if name not in {"period", "after"}:
@@ -175,7 +175,7 @@ def _rule(key: str, value: Any, basis: str, allowed: set[str]) -> Rule:
         after = value.get("after", basis)
         value = value.get("period", "P1Y")
         if after not in allowed:
-            raise Misconfigured(f"{key}.after: one of {', '.join(sorted(allowed))}", field=f"{key}.after")
+            raise Misconfigured(f"{key}.after: one of {', '.join(allowed)}", field=f"{key}.after")
         basis = str(after)
     if not isinstance(value, str):
         raise Misconfigured(f"{key}: an ISO 8601 period such as P1Y", field=key)

@@ -1,0 +1,200 @@
+"""Dates by hand: month ends, leap days, clocks that jump, and words in a configuration that mean nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from domain.errors import Misconfigured
+from domain.ids import OrganisationId, TicketId
+from domain.ticket import Organisation, Ticket, TicketStatus
+from retention import AfterClosed, AfterContract, AfterLastActivity, Period, Policy
+
+AT = datetime(2024, 2, 29, 12, 0, tzinfo=UTC)
+
+
+def ticket(last_activity_at=AT, opened_at=None, status=TicketStatus.OPEN, closed_at=None):
+    return Ticket(
+        id=TicketId("t"),
+        ref="T",
+        organisation_id=None,
+        status=status,
+        subject_sealed=None,
+        requester_email_sealed=None,
+        requester_email_digest=None,
+        requester_name_sealed=None,
+        opened_at=opened_at,
+        last_activity_at=last_activity_at,
+        closed_at=closed_at,
+        channel=None,
+        facts_at=AT,
+        retention_class="",
+        retention_rule="",
+        purge_due_at=None,
+        created_at=AT,
+        erased_at=None,
+        version=1,
+    )
+
+
+def organisation(ends_on, name="Acme"):
+    return Organisation(OrganisationId("o"), "acme", name, ends_on, AT, AT)
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "after"),
+    [
+        ("P1M", date(2026, 1, 31), date(2026, 2, 28)),
+        ("P1M", date(2024, 1, 31), date(2024, 2, 29)),
+        ("P1Y", date(2024, 2, 29), date(2025, 2, 28)),
+        ("P4Y", date(2024, 2, 29), date(2028, 2, 29)),
+        ("P12M", date(2024, 2, 29), date(2025, 2, 28)),
+        ("P13M", date(2025, 11, 30), date(2026, 12, 30)),
+        ("P1Y6M", date(2026, 8, 31), date(2028, 2, 29)),
+        ("P2W", date(2026, 2, 20), date(2026, 3, 6)),
+        ("P1M1D", date(2026, 1, 31), date(2026, 3, 1)),
+        ("P90D", date(2026, 11, 24), date(2027, 2, 22)),
+        ("P1Y2W", date(2026, 12, 24), date(2028, 1, 7)),
+    ],
+)
+def test_a_period_is_added_as_people_count(text, day, after):
+    assert Period.parse(text).after(day) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "P", "1Y", "p1y", "P0D", "P0Y0M", "-P1Y", "P-1Y", "P0.5Y", "P1,5M", "PT1H", "P1DT1H", "P1Y ", " P1Y",
+     "P1001Y", "P12012M", "P999999999D", "P1Y1Y", "P0001-00-00", "one year", "P١Y", "P1YT"],
+)  # fmt: skip
+def test_what_no_calendar_can_add_is_no_period(text):
+    with pytest.raises(ValueError):
+        Period.parse(text)
+
+
+def test_a_contracts_last_day_counts_in_full_in_the_sites_zone():
+    rule = AfterContract(Period.parse("P1Y"))
+    due = lambda zone: rule.due_at(ticket(), organisation(date(2026, 3, 31)), ZoneInfo(zone))  # noqa: E731
+    assert due("Europe/Stockholm") == datetime(2027, 3, 31, 22, 0, tzinfo=UTC)
+    assert due("UTC") == datetime(2027, 4, 1, tzinfo=UTC)
+    assert due("Pacific/Auckland") == datetime(2027, 3, 31, 11, 0, tzinfo=UTC)
+
+
+def test_a_day_begins_where_the_clocks_begin_it():
+    rule = AfterContract(Period.parse("P1D"))
+    # In Beirut the clocks went from 0:00 to 1:00 on 26 March 2022 … the day began at 22:00 UTC.
+    due = rule.due_at(ticket(), organisation(date(2022, 3, 25)), ZoneInfo("Asia/Beirut"))
+    assert due == datetime(2022, 3, 26, 22, 0, tzinfo=UTC)
+
+
+def test_no_end_of_contract_means_no_date():
+    rule = AfterContract(Period.parse("P1Y"))
+    assert rule.due_at(ticket(), organisation(None), ZoneInfo("UTC")) is None
+
+
+def test_last_activity_keeps_its_time_of_day_over_a_change_of_clocks():
+    rule = AfterLastActivity(Period.parse("P6M"))
+    winter = ticket(datetime(2026, 1, 15, 8, 30, 5, 7, tzinfo=UTC))  # 9:30 in Stockholm
+    assert rule.due_at(winter, None, ZoneInfo("Europe/Stockholm")) == datetime(2026, 7, 15, 7, 30, 5, 7, tzinfo=UTC)
+
+
+def test_a_time_of_day_that_does_not_come_comes_later_and_never_earlier():
+    rule = AfterLastActivity(Period.parse("P1D"))
+    # 2:30 on 28 March 2026 in Stockholm; on the 29th the clocks go from 2:00 to 3:00.
+    due = rule.due_at(ticket(datetime(2026, 3, 28, 1, 30, tzinfo=UTC)), None, ZoneInfo("Europe/Stockholm"))
+    assert due == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+
+
+def test_a_day_in_the_zone_is_counted_not_one_in_utc():
+    rule = AfterLastActivity(Period.parse("P1M"))
+    # 31 January 23:30 UTC is 1 February in Stockholm, so a month later is 1 March there.
+    due = rule.due_at(ticket(datetime(2026, 1, 31, 23, 30, tzinfo=UTC)), None, ZoneInfo("Europe/Stockholm"))
+    assert due == datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
+
+
+def test_an_open_ticket_is_not_due_by_its_closing():
+    rule = AfterClosed(Period.parse("P1Y"))
+    zone = ZoneInfo("UTC")
+    assert rule.due_at(ticket(status=TicketStatus.PENDING, closed_at=AT), None, zone) is None
+    closed = ticket(status=TicketStatus.CLOSED, closed_at=AT)
+    assert rule.due_at(closed, None, zone) == datetime(2025, 2, 28, 12, 0, tzinfo=UTC)
+
+
+def test_the_founding_policy():
+    policy = Policy.from_mapping({})
+    running = policy.decide(ticket(), organisation(None))
+    assert (running.retention_class, running.due_at, running.rule) == ("customer", None, "P1Y after contract_ends_on")
+    ended = policy.decide(ticket(), organisation(date(2026, 12, 31)))
+    assert (ended.retention_class, ended.due_at) == ("customer", datetime(2027, 12, 31, 23, 0, tzinfo=UTC))
+    nobody = policy.decide(ticket(), None)
+    assert (nobody.retention_class, nobody.due_at) == ("other", datetime(2025, 2, 28, 12, 0, tzinfo=UTC))
+    assert nobody.rule == "P1Y after last_activity_at"
+
+
+def test_a_ticket_opened_after_the_contracts_last_day_is_no_customers():
+    policy = Policy.from_mapping({})
+    last_day = organisation(date(2024, 2, 28))
+    # 23:30 in Stockholm on the last day, and half an hour later
+    on_it = policy.decide(ticket(opened_at=datetime(2024, 2, 28, 22, 30, tzinfo=UTC)), last_day)
+    past_it = policy.decide(ticket(opened_at=datetime(2024, 2, 28, 23, 0, tzinfo=UTC)), last_day)
+    assert (on_it.retention_class, past_it.retention_class) == ("customer", "other")
+    assert past_it.facts["contract"] == "ended before the ticket was opened"
+    assert policy.decide(ticket(opened_at=None), last_day).retention_class == "customer"
+
+
+def test_never_as_some_systems_write_it_is_never():
+    policy = Policy.from_mapping({})
+    assert policy.decide(ticket(), organisation(date(9999, 12, 31))).due_at is None
+    assert policy.decide(ticket(), organisation(date(9997, 12, 31))).due_at is not None
+
+
+def test_facts_are_what_the_date_came_from():
+    facts = Policy.from_mapping({}).decide(ticket(), organisation(date(2026, 1, 31))).facts
+    assert facts == {
+        "time_zone": "Europe/Stockholm",
+        "status": "open",
+        "opened_at": None,
+        "last_activity_at": "2024-02-29T12:00:00Z",
+        "closed_at": None,
+        "organisation_id": "o",
+        "contract_ends_on": "2026-01-31",
+        "contract": "ends",
+    }
+
+
+def test_a_site_says_other_periods_other_bases_and_another_zone():
+    policy = Policy.from_mapping(
+        {"time_zone": "UTC", "customers": {"period": "P3M", "after": "last-activity"}, "others": {"after": "closed"}}
+    )
+    assert policy.decide(ticket(), organisation(None)).due_at == datetime(2024, 5, 29, 12, 0, tzinfo=UTC)
+    assert policy.decide(ticket(), None).rule == "P1Y after closed_at"
+    assert policy.rule("customer").period == Period.parse("P3M")
+    assert policy.fingerprint != Policy.from_mapping({}).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("mapping", "key"),
+    [
+        ({"customer": "P1Y"}, "retention.customer"),
+        ({"time_zone": "Mars/Base"}, "retention.time_zone"),
+        ({"time_zone": "../etc/passwd"}, "retention.time_zone"),
+        ({"time_zone": "Europe"}, "retention.time_zone"),
+        ({"time_zone": ""}, "retention.time_zone"),
+        ({"time_zone": 1}, "retention.time_zone"),
+        ({"customers": "one year"}, "retention.customers"),
+        ({"customers": 365}, "retention.customers"),
+        ({"others": "P0D"}, "retention.others"),
+        ({"others": {"period": "PT1H"}}, "retention.others"),
+        ({"others": {"period": 1}}, "retention.others"),
+        ({"others": {"after": "contract"}}, "retention.others.after"),
+        ({"customers": {"after": "christmas"}}, "retention.customers.after"),
+        ({"customers": {"after": ["closed"]}}, "retention.customers.after"),
+        ({"customers": {"keep": "P1Y"}}, "retention.customers.keep"),
+    ],
+)
+def test_a_wrong_setting_is_named(mapping, key):
+    with pytest.raises(Misconfigured) as wrong:
+        Policy.from_mapping(mapping)
+    assert wrong.value.field == key
+    assert key in wrong.value.detail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -107,6 +108,20 @@ async def read_json(request: web.Request) -> tuple[bytes, dict[str, Any]]:
     if request.content_type not in {"application/json", "application/octet-stream"}:
         raise TypeNotAllowed("The body must be application/json.", field="Content-Type")
     return raw, parse(raw)
+
+
+def parse_form(raw: bytes) -> dict[str, str]:
+    """The fields of an ``application/x-www-form-urlencoded`` body, each once. Raises BadInput."""
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, strict_parsing=bool(raw), max_num_fields=50, errors="strict"
+        )
+    except ValueError as error:
+        raise BadInput("The form is malformed.") from error
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise BadInput("A field of the form stands there twice.")
+    return fields
 
 
 def refuse_coding(request: web.Request) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -80,6 +81,11 @@ class Services:
     public_url: str
     max_file_size: int
     sends_mail: bool
+
+    @property
+    def base_path(self) -> str:
+        """The path under which the site is reached, empty or ``/something``: what local redirects begin with."""
+        return urlsplit(self.public_url).path
 
     def link_url(self, kind: LinkKind, token: str) -> str:
         """A link's address: the configured base and nothing a request said (S-57)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -10,27 +12,45 @@ from crypto import new_id
 from domain.errors import StateConflict
 from storage.records import Records, Unit
 
+_POLL = 0.25  # seconds
+
 
 class LeaseLost(Exception):
     """Another run has taken over: this one ends where it is."""
 
 
 class Lease:
-    """A job's lease for one run; every run is an owner of its own. Not thread-safe. By the database's clock (S-76)."""
+    """A job's lease for one run; every run is an owner of its own. Not thread-safe. By the database's clock (S-76).
 
-    def __init__(self, records: Records, name: str, length: timedelta) -> None:
+    ``length`` is how long a run that died keeps the others out; ``patience``, how long to wait for one at work.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        name: str,
+        *,
+        length: timedelta,
+        patience: timedelta = timedelta(),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._records = records
         self._name = name
         self._length = length
+        self._patience = patience
+        self._sleep = sleep
+        self._prolonged = 0.0
         self._owner = new_id()
         self._fence = 0
         self._asked_at: datetime | None = None
 
     def __enter__(self) -> Self:
         """Raises StateConflict where another run has the lease."""
-        fence = self._take()
-        if fence is None:
-            raise StateConflict("Another run is at work.")
+        give_up_at = self._records.now() + self._patience
+        while (fence := self._take()) is None:
+            if self._asked_at is None or self._asked_at >= give_up_at:
+                raise StateConflict("Another run is at work.")
+            self._sleep(_POLL)
         self._fence = fence
         return self
 
@@ -42,7 +62,7 @@ class Lease:
 
     def prolong(self) -> None:
         """Prolong the lease where a tenth of it is over. Raises LeaseLost."""
-        if self._asked_at is not None and self._records.now() - self._asked_at < self._length / 10:
+        if time.monotonic() - self._prolonged < self._length.total_seconds() / 10:
             return
         if self._take() != self._fence:
             raise LeaseLost
@@ -56,6 +76,7 @@ class Lease:
     def _take(self) -> int | None:
         now = self._records.now()
         self._asked_at = now
+        self._prolonged = time.monotonic()
         return self._records.write(
             lambda unit: unit.leases.take(self._name, owner=self._owner, now=now, until=now + self._length)
         )

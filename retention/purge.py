@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from audit import Log
-from domain.actor import EVERYTHING, Action, Actor, Role, Scope
+from domain.actor import EVERYTHING, SYSTEM, Action, Actor, Role, Scope
 from domain.attachment import AttachmentState
 from domain.clock import Clock
 from domain.disposal import Certificate, Decide, DueItem
@@ -29,7 +29,7 @@ from storage.records import Records, Unit
 
 log = logging.getLogger(__name__)
 LEASE = "purge"
-LEASE_FOR = timedelta(minutes=10)
+LEASE_FOR = timedelta(seconds=20)
 PACE = Pace()
 
 
@@ -69,13 +69,20 @@ class Purge:
         self._expired = Expired(records, keys, journal, self._outlook, clock)
 
     def run(
-        self, actor: Actor, *, now: datetime | None = None, dry_run: bool = False, confirm: int | None = None
+        self,
+        actor: Actor,
+        *,
+        now: datetime | None = None,
+        dry_run: bool = False,
+        confirm: int | None = None,
+        patience: timedelta = timedelta(),
     ) -> PurgeReport:
         """Erase all that is due, then the personal data of tickets with nothing left.
 
         ``now`` narrows what is due to an earlier instant; only a dry run looks past the clock. ``confirm`` releases the
-        brake for exactly so many. Raises NotAllowed; BrakeApplied, before anything new is claimed; StateConflict where
-        another run is at work; RecordsUnavailable. What could not be erased is named in the report.
+        brake for exactly so many. ``patience``: how long to wait for another run to end, or for the lease of one that
+        died (20 s). Raises NotAllowed; BrakeApplied, before anything new is claimed; StateConflict where another run is
+        at work; RecordsUnavailable. What could not be erased is named in the report.
         """
         actor.scope(Action.PURGE)
         clock = self._clock()
@@ -83,7 +90,7 @@ class Purge:
             return self._look(now or clock)
         report = PurgeReport(now=clock if now is None else min(now, clock), dry_run=False)
         try:
-            with Lease(self._records, LEASE, LEASE_FOR) as lease:
+            with Lease(self._records, LEASE, length=LEASE_FOR, patience=patience, sleep=self._pace.sleep) as lease:
                 self._run(
                     Run(
                         self._records, self._erasure, self._outlook, self._pace, actor=actor, report=report, lease=lease
@@ -93,6 +100,16 @@ class Purge:
         except LeaseLost as error:
             raise StateConflict("Another run of the purge has taken over.") from error
         self._tidy()
+        return report
+
+    def recover(self) -> PurgeReport:
+        """Carry through what a crash left in ``purging``, and nothing else: at start, before anything is served.
+
+        Needs no lease: every step may be done twice, and by two at once.
+        """
+        report = PurgeReport(now=self._clock(), dry_run=False)
+        run = Run(self._records, self._erasure, self._outlook, self._pace, actor=SYSTEM, report=report, lease=None)
+        run.finish_begun()
         return report
 
     def erase(self, actor: Actor, attachment_id: AttachmentId, reason: Reason) -> Certificate:
@@ -123,7 +140,7 @@ class Purge:
         self._braked(run.actor, lambda unit: self._brakes.check_count(unit, report.now, confirm))
         run.purge_due()
         run.count_held()
-        self._expired.run(run.actor, report, run.lease.guard)
+        self._expired.run(run.actor, report, run.guard)
 
     def _braked(self, actor: Actor, check: Callable[[Unit], None]) -> None:
         """Ask a brake; where it holds, write that down before it is raised."""

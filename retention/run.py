@@ -40,7 +40,7 @@ class Pace:
 
 
 class Run:
-    """A run by one actor, written into one report. Used once, by one thread."""
+    """A run by one actor, written into one report. Used once, by one thread. Without a lease it claims nothing new."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Run:
         *,
         actor: Actor,
         report: PurgeReport,
-        lease: Lease,
+        lease: Lease | None,
     ) -> None:
         self._records = records
         self._erasure = erasure
@@ -59,7 +59,12 @@ class Run:
         self._pace = pace
         self.actor = actor
         self.report = report
-        self.lease = lease
+        self._lease = lease
+
+    def guard(self, unit: Unit) -> None:
+        """What each effect's transaction asks first. Raises LeaseLost."""
+        if self._lease is not None:
+            self._lease.guard(unit)
 
     def finish_begun(self) -> None:
         """Carry through what a crash, or a store that did not answer, left in ``purging``."""
@@ -74,7 +79,7 @@ class Run:
         """Claim what is due, batch by batch along the index, and carry each batch through."""
         for page in due_pages(self._records, self.report.now, self._pace.batch, held=False):
             ids = [item.attachment_id for item in page]
-            done = each(self._records, ids, self._claim, self.lease.guard)
+            done = each(self._records, ids, self._claim, self.guard)
             self._fail(done.failed)
             self._erasure.stepped("claimed")
             self._carry_through([claim for claim in done.results if claim is not None])
@@ -92,6 +97,10 @@ class Run:
 
         return self._records.read(work)
 
+    def _prolong(self) -> None:
+        if self._lease is not None:
+            self._lease.prolong()
+
     def _claim(self, unit: Unit, attachment_id: AttachmentId) -> Claim | None:
         """Holds and facts are looked at again, inside the transaction: a stored date alone erases nothing."""
         attachment = unit.attachments.get(attachment_id, EVERYTHING)
@@ -108,10 +117,10 @@ class Run:
         return self._erasure.begin(unit, self.actor, attachment, Reason.RETENTION, destiny)
 
     def _carry_through(self, claims: Sequence[Claim]) -> None:
-        self.lease.prolong()
-        keyless = self._erasure.destroy_keys(claims, self.lease.guard)
+        self._prolong()
+        keyless = self._erasure.destroy_keys(claims, self.guard)
         removed, stuck = self._remove(keyless.results)
-        finished = self._erasure.finish(self.actor, removed, self.lease.guard)
+        finished = self._erasure.finish(self.actor, removed, self.guard)
         self.report.purged += len(finished.results)
         for certificate in finished.results[: max(0, LISTED - len(self.report.items))]:
             self.report.items.append(Purged(certificate.attachment_id, certificate.id))
@@ -132,6 +141,7 @@ class Run:
                     failed.append((claim, error))
                 else:
                     removed.append(claim)
+                self._prolong()
         if self._pace.blobs_a_second is not None:
             left = len(claims) / self._pace.blobs_a_second - (time.monotonic() - began)
             if left > 0:
@@ -145,7 +155,7 @@ class Run:
         for attachment_id, error in failed:
             log.error("not purged", extra={"attachment_id": attachment_id, "error": type(error).__name__})
         self.report.failed.extend(named)
-        self._erasure.fail(self.actor, [(one.attachment_id, one.reason) for one in named], self.lease.guard)
+        self._erasure.fail(self.actor, [(one.attachment_id, one.reason) for one in named], self.guard)
 
 
 def due_pages(records: Records, now: datetime, limit: int, *, held: bool) -> Iterator[Sequence[DueItem]]:

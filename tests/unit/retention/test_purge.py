@@ -1,0 +1,535 @@
+"""What is due goes, with a certificate; what is not, stays; a run that was cut off is finished by the next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from audit import kept_checkpoints, kept_entries, verify, verify_certificate
+from domain.actor import EVERYTHING, SYSTEM, Action, Actor, Role
+from domain.attachment import AttachmentState
+from domain.errors import (
+    AlreadyPurged,
+    BlobsUnavailable,
+    BrakeApplied,
+    NotAllowed,
+    NotFound,
+    StateConflict,
+    UnderHold,
+)
+from domain.event import EventKind
+from domain.ids import AttachmentId, LinkId
+from keys import ATTACHMENT
+from retention import Brakes, Pace, Policy, Reason, find_certificate
+from storage.blobs.file import FileBlobStore
+from tests.small_site import START, Crash, PurgeSite
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+ADMIN = Actor(Role.ADMIN)
+
+
+def due(site, ref="T-1", files=1):
+    """A ticket long past its time, with files."""
+    ticket = site.put(ref, last_activity_at=LONG_AGO, subject="s", requester_email="a@x.se")
+    return [site.send(ticket) for _ in range(files)]
+
+
+def key_of(site, attachment):
+    return site.records.read(lambda unit: unit.keys.get(attachment.id, ATTACHMENT))
+
+
+def certificates(site):
+    return site.records.read(lambda unit: unit.certificates.page(after=None, limit=1000))
+
+
+def gone(site, attachment):
+    """Nothing of it is left but a tombstone and one certificate, and its story was told once."""
+    row = site.state(attachment)
+    assert row.state is AttachmentState.PURGED
+    assert (row.name_sealed, row.sha256, row.sealed_sha256, row.commitment, row.media_type) == (None,) * 5
+    assert (row.size, row.sealed_size) == (attachment.size, attachment.sealed_size)
+    assert key_of(site, attachment) is None
+    assert site.blobs.stat(attachment.blob_id) is None
+    for kind in (EventKind.PURGE_STARTED, EventKind.KEY_DESTROYED, EventKind.PURGE_FINISHED):
+        assert len(site.events(kind, attachment.id)) == 1
+    mine = [one for one in certificates(site) if one.attachment_id == attachment.id]
+    assert [one.id for one in mine] == [row.certificate_id]
+    said = verify_certificate(mine[0].document, mine[0].signature, site.log.public_key)
+    started = site.events(EventKind.PURGE_STARTED, attachment.id)[0]
+    assert (said["journal_index"], said["key_generation"]) == (started["index"], 1)
+    return said
+
+
+def test_what_is_due_is_gone_with_a_certificate(site):
+    (attachment,) = due(site)
+    report = site.purge.run(SYSTEM)
+    assert (report.due, report.purged, report.resumed, report.failed, report.complete) == (1, 1, 0, [], True)
+    said = gone(site, attachment)
+    assert [one.attachment_id for one in report.items] == [attachment.id]
+    del said["public_key"], said["unreadable"]
+    assert said == {
+        "type": "bilaga.purge-certificate",
+        "version": 1,
+        "certificate_id": site.state(attachment).certificate_id,
+        "installation": site.ring.installation,
+        "attachment_id": attachment.id,
+        "ticket_id": attachment.ticket_id,
+        "reason": "retention",
+        "retention_class": "other",
+        "rule": "P1Y after last_activity_at",
+        "facts": {
+            "time_zone": "Europe/Stockholm",
+            "status": "open",
+            "opened_at": None,
+            "last_activity_at": "2020-01-01T00:00:00Z",
+            "closed_at": None,
+            "organisation_id": None,
+        },
+        "due_at": "2021-01-01T00:00:00Z",
+        "purged_at": "2026-11-24T11:00:00Z",
+        "sealed_size": attachment.sealed_size,
+        "sealed_sha256": attachment.sealed_sha256.hex(),
+        "key_generation": 1,
+        "journal_index": site.events(EventKind.PURGE_STARTED)[0]["index"],
+    }
+
+
+def test_the_certificate_says_when_every_copy_is_unreadable(site):
+    (attachment,) = due(site)
+    site.purge.run(SYSTEM)
+    horizon = gone(site, attachment)["unreadable"]
+    assert horizon["here"].startswith("at once")
+    assert horizon["database_files"] == "within PT24H"
+    assert horizon["all_copies"].startswith("within P30D")
+
+
+def test_the_order_is_claim_key_blob_look_tombstone(site):
+    due(site)
+    site.purge.run(SYSTEM)
+    assert site.steps.seen == ["claimed", "key-destroyed", "blob-removed", "read-back", "finished"]
+
+
+def test_what_is_not_due_stays(site):
+    attachment = site.send(site.put("T-1"))
+    report = site.purge.run(SYSTEM)
+    assert (report.due, report.purged) == (0, 0)
+    assert site.state(attachment) == attachment
+    assert key_of(site, attachment) is not None
+
+
+def test_due_is_the_instant_itself_and_not_one_before(site):
+    attachment = site.send(site.put("T-1", last_activity_at=START - timedelta(days=365)))
+    due_at = site.ticket("T-1").purge_due_at
+    site.clock.now = due_at - timedelta(microseconds=1)
+    assert site.purge.run(SYSTEM).purged == 0
+    site.clock.now = due_at
+    assert site.purge.run(SYSTEM).purged == 1
+    gone(site, attachment)
+
+
+def test_a_hold_keeps_what_is_due_and_the_report_names_it(site):
+    held, other = due(site, "T-1")[0], due(site, "T-2")[0]
+    site.records.write(lambda unit: site.holds.place_on_ticket(unit, ADMIN, "T-1", "court", None))
+    report = site.purge.run(SYSTEM)
+    assert (report.due, report.purged, report.held) == (1, 1, 1)
+    assert [one.attachment_id for one in report.kept_by_hold] == [held.id]
+    assert site.state(held) == held
+    assert site.ticket("T-1").subject_sealed is not None
+    gone(site, other)
+    site.records.write(lambda unit: site.holds.release_from_ticket(unit, ADMIN, "T-1", None))
+    assert site.purge.run(SYSTEM).purged == 1
+    gone(site, held)
+
+
+def test_facts_are_looked_at_again_inside_the_transaction(site):
+    """The stored date is an old policy's: the claim computes its own, leaves the file, and corrects the date."""
+    (attachment,) = due(site)
+    policy = Policy.from_mapping({"others": "P30Y"})
+    purge = PurgeSite.purge_with(_with_policy(site, policy))
+    report = purge.run(SYSTEM)
+    assert (report.due, report.purged) == (1, 0)
+    assert site.state(attachment) == attachment
+    assert site.ticket("T-1").purge_due_at == datetime(2050, 1, 1, tzinfo=UTC)
+    assert purge.run(SYSTEM).due == 0
+
+
+def _with_policy(site, policy):
+    site.policy = policy
+    return site
+
+
+def test_a_dry_run_changes_nothing_and_may_look_ahead(site):
+    (attachment,) = due(site)
+    later = site.send(site.put("T-2"))
+    before = len(site.events())
+    assert [one.attachment_id for one in site.purge.run(ADMIN, dry_run=True).would_purge] == [attachment.id]
+    ahead = site.purge.run(ADMIN, now=START + timedelta(days=400), dry_run=True)
+    assert {one.attachment_id for one in ahead.would_purge} == {attachment.id, later.id}
+    assert (ahead.dry_run, ahead.due, ahead.purged) == (True, 2, 0)
+    assert len(site.events()) == before
+    assert site.state(attachment) == attachment
+
+
+def test_now_narrows_and_never_runs_ahead_of_the_clock(site):
+    old = due(site)[0]
+    young = site.send(site.put("T-2", last_activity_at=datetime(2024, 6, 1, tzinfo=UTC)))
+    fresh = site.send(site.put("T-3"))
+    assert site.purge.run(SYSTEM, now=datetime(2022, 1, 1, tzinfo=UTC)).purged == 1
+    gone(site, old)
+    assert site.state(young) == young
+    report = site.purge.run(SYSTEM, now=START + timedelta(days=4000))
+    assert (report.now, report.purged) == (START, 1)
+    assert site.state(fresh) == fresh
+
+
+def test_one_blob_that_cannot_be_removed_never_stops_the_run(site):
+    files = due(site, files=5)
+    site.blobs.failing.add(files[1].blob_id)
+    site.blobs.lying.add(files[3].blob_id)
+    report = site.purge.run(SYSTEM)
+    assert (report.purged, report.complete) == (3, False)
+    assert {(one.attachment_id, one.reason) for one in report.failed} == {
+        (files[1].id, "store-unavailable"),
+        (files[3].id, "store-unavailable"),
+    }
+    for index in (0, 2, 4):
+        gone(site, files[index])
+    for index in (1, 3):
+        assert site.state(files[index]).state is AttachmentState.PURGING
+        assert key_of(site, files[index]) is None
+        assert site.events(EventKind.PURGE_FAILED, files[index].id)[0]["facts"] == {"code": "store-unavailable"}
+    assert len(certificates(site)) == 3
+    assert site.ticket("T-1").erased_at is None
+    site.blobs.failing.clear()
+    site.blobs.lying.clear()
+    report = site.purge.run(SYSTEM)
+    assert (report.purged, report.resumed, report.tickets_erased) == (2, 2, 1)
+    for one in files:
+        gone(site, one)
+
+
+STEPS = ["claimed", "key-destroyed", "blob-removed", "read-back", "finished"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_crash_after_any_step_is_finished_by_the_next_run(site, step, nth):
+    files = due(site, "T-1", 3) + due(site, "T-2", 3)
+    purge = site.purge_with(pace=Pace(batch=2, threads=1, blobs_a_second=None))
+    site.steps.at = (step, nth)
+    with pytest.raises(Crash):
+        purge.run(SYSTEM)
+    for one in files:  # S-7: never a row without its blob that says it has one
+        row = site.state(one)
+        if row.state is AttachmentState.AVAILABLE:
+            assert key_of(site, one) is not None
+            assert site.blobs.stat(one.blob_id) is not None
+        assert (row.state is AttachmentState.PURGED) == (row.certificate_id is not None)
+    site.steps.at = None
+    with pytest.raises(StateConflict):  # the dead run's lease is still there
+        purge.run(SYSTEM)
+    site.clock.go(seconds=21)
+    report = purge.run(SYSTEM)
+    assert report.complete
+    for one in files:
+        gone(site, one)
+    quotas = site.records.read(lambda unit: list(unit.quotas.all()))
+    assert [(one.used_files, one.used_bytes) for one in quotas] == [(0, 0), (0, 0)]
+    assert len(certificates(site)) == 6
+    assert report.tickets_erased == 2
+    assert verify(kept_entries(site.records), kept_checkpoints(site.records), site.log.public_key).intact
+
+
+def test_a_blob_that_comes_back_after_a_crash_is_removed_again(site):
+    (attachment,) = due(site)
+    site.steps.at = ("read-back", 1)
+    with pytest.raises(Crash):
+        site.purge.run(SYSTEM)
+    with site.blobs.create(attachment.blob_id, None) as writer:  # the unlink was not durable (P3)
+        writer.write(b"sealed")
+        writer.commit()
+    site.steps.at = None
+    site.clock.go(seconds=21)
+    assert site.purge.run(SYSTEM).resumed == 1
+    gone(site, attachment)
+
+
+def test_links_and_quota_end_with_the_file(site):
+    from domain.link import Link, LinkKind, Terms
+
+    ticket = site.put("T-1", last_activity_at=LONG_AGO)
+    first = site.send(ticket)
+    link = Link(
+        LinkId("l"), LinkKind.DOWNLOAD, ticket.id, first.id, Terms(START + timedelta(days=9)), None, b"r", b"n",
+        "sv", START, None, None, 0,
+    )  # fmt: skip
+    site.records.write(lambda unit: unit.links.add(link, bytes(32)))
+    site.purge.run(SYSTEM)
+    kept = site.records.read(lambda unit: unit.links.get(link.id, EVERYTHING))
+    assert kept.revoked_at == START
+    assert (kept.recipient_sealed, kept.note_sealed) == (None, None)
+    quota = site.records.read(lambda unit: unit.quotas.get(ticket.id))
+    assert (quota.used_files, quota.used_bytes) == (0, 0)
+
+
+def test_an_expired_ticket_loses_its_persons_and_its_key(site):
+    due(site)
+    ticket = site.ticket("T-1")
+    report = site.purge.run(SYSTEM)
+    assert report.tickets_erased == 1
+    erased = site.ticket("T-1")
+    assert (erased.erased_at, erased.subject_sealed, erased.requester_email_sealed) == (START, None, None)
+    assert (erased.requester_email_digest, erased.requester_name_sealed) == (None, None)
+    assert site.records.read(lambda unit: unit.keys.get(ticket.id, "ticket")) is None
+    (event,) = site.events(EventKind.TICKET_ERASED, ticket.id)
+    assert (event["facts"]["keys"], event["facts"]["due_at"]) == (1, "2021-01-01T00:00:00Z")
+    assert site.purge.run(SYSTEM).tickets_erased == 0
+
+
+def test_a_ticket_with_files_of_its_own_time_left_keeps_its_persons(site):
+    site.put("T-1", last_activity_at=LONG_AGO, organisation="acme", subject="s")
+    site.put_organisation("acme", contract_ends_on=date(2026, 1, 1))
+    assert site.purge.run(SYSTEM).tickets_erased == 0
+    assert site.ticket("T-1").subject_sealed is not None
+
+
+# -- brakes (S-69) -----------------------------------------------------------------------------------------------------
+def test_more_due_than_ever_stops_the_run_before_anything_is_claimed(site):
+    files = due(site, files=3)
+    purge = site.purge_with(brakes=Brakes(least=2))
+    with pytest.raises(BrakeApplied) as braked:
+        purge.run(SYSTEM)
+    assert braked.value.facts == {"brake": "count", "due": 3, "most": 2, "live": 3}
+    assert all(site.state(one) == one for one in files)
+    assert site.events(EventKind.PURGE_BRAKED)[0]["facts"] == braked.value.facts
+    for wrong in (2, 4, 0):
+        with pytest.raises(BrakeApplied):
+            purge.run(SYSTEM, confirm=wrong)
+    assert purge.run(SYSTEM, confirm=3).purged == 3
+
+
+def test_held_files_do_not_pull_the_brake_and_the_share_counts_what_is_live(site):
+    due(site, "T-1", files=3)
+    due(site, "T-2", files=2)
+    site.records.write(lambda unit: site.holds.place_on_ticket(unit, ADMIN, "T-1", "court", None))
+    assert site.purge_with(brakes=Brakes(share=0.4, least=0)).run(SYSTEM).purged == 2
+
+
+def test_a_clock_before_the_newest_entry_stops_the_run(site):
+    due(site)
+    site.clock.go(minutes=-61)
+    with pytest.raises(BrakeApplied) as braked:
+        site.purge.run(SYSTEM, confirm=1)
+    assert braked.value.facts == {"brake": "clock"}
+
+
+def test_a_clock_an_hour_off_the_databases_stops_the_run(site):
+    due(site)
+
+    class Elsewhere:
+        def __getattr__(self, name):
+            return getattr(site.records, name)
+
+        def now(self):
+            return START + timedelta(hours=1, seconds=1)
+
+    from retention import CertificateDesk, Purge
+
+    purge = Purge(
+        Elsewhere(), site.blobs, site.keys, site.log, site.policy.decide, clock=site.clock, brakes=Brakes(),
+        certificates=CertificateDesk(site.signer, "i", timedelta(days=30)),
+    )  # fmt: skip
+    with pytest.raises(BrakeApplied):
+        purge.run(SYSTEM)
+
+
+def test_what_a_crash_left_is_finished_even_under_the_brake(site):
+    files = due(site, files=3)
+    site.steps.at = ("claimed", 1)
+    with pytest.raises(Crash):
+        site.purge_with(pace=Pace(batch=1, blobs_a_second=None)).run(SYSTEM)
+    site.steps.at = None
+    site.clock.go(seconds=21)
+    with pytest.raises(BrakeApplied):
+        site.purge_with(brakes=Brakes(least=1)).run(SYSTEM)
+    gone(site, files[0])
+    assert site.state(files[1]) == files[1]
+
+
+# -- runs beside each other --------------------------------------------------------------------------------------------
+def test_a_run_whose_lease_was_taken_over_has_no_further_effect(site):
+    files = due(site, files=2)
+
+    def taken_over(name):
+        if name == "claimed":
+            later = site.records.now() + timedelta(minutes=11)
+            site.records.write(
+                lambda unit: unit.leases.take("purge", owner="other", now=later, until=later + timedelta(hours=1))
+            )
+
+    site.steps.__class__ = type("TakenOver", (type(site.steps),), {"__call__": lambda self, name: taken_over(name)})
+    with pytest.raises(StateConflict):
+        site.purge.run(SYSTEM)
+    for one in files:
+        assert site.state(one).state is AttachmentState.PURGING
+        assert key_of(site, one) is not None
+        assert site.blobs.stat(one.blob_id) is not None
+
+
+def test_two_runs_at_once_purge_each_file_once(site):
+    from threading import Thread
+
+    files = due(site, files=30)
+    purge = site.purge_with(pace=Pace(batch=3, blobs_a_second=None))
+    outcomes = []
+
+    def run():
+        try:
+            outcomes.append(purge.run(SYSTEM).purged)
+        except StateConflict:
+            outcomes.append(0)
+
+    threads = [Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(outcomes) == 30
+    for one in files:
+        gone(site, one)
+
+
+def test_a_run_may_wait_for_one_that_died(site):
+    (attachment,) = due(site)
+    site.steps.at = ("claimed", 1)
+    with pytest.raises(Crash):
+        site.purge.run(SYSTEM)
+    site.steps.at = None
+    purge = site.purge_with(pace=Pace(blobs_a_second=None, sleep=lambda seconds: site.clock.go(seconds=seconds)))
+    with pytest.raises(StateConflict):
+        purge.run(SYSTEM, patience=timedelta(seconds=5))
+    assert purge.run(SYSTEM, patience=timedelta(seconds=30)).resumed == 1
+    gone(site, attachment)
+
+
+def test_a_start_finishes_what_a_crash_left_and_nothing_else(site):
+    begun, other = due(site, files=2)
+    site.steps.at = ("claimed", 1)
+    with pytest.raises(Crash):
+        site.purge_with(pace=Pace(batch=1, blobs_a_second=None)).run(SYSTEM)
+    site.steps.at = None
+    report = site.purge.recover()
+    assert (report.purged, report.resumed) == (1, 1)
+    gone(site, begun)
+    assert site.state(other) == other
+
+
+def test_the_pace_is_kept(site):
+    due(site, files=4)
+    slept: list[float] = []
+    site.purge_with(pace=Pace(batch=2, blobs_a_second=0.001, sleep=slept.append)).run(SYSTEM)
+    assert len(slept) == 2
+    assert all(1900 < one <= 2000 for one in slept)
+
+
+# -- one by one --------------------------------------------------------------------------------------------------------
+def test_an_admin_erases_now_and_gets_the_certificate(site):
+    attachment = site.send(site.put("T-1"))
+    certificate = site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+    assert gone(site, attachment)["reason"] == "erased"
+    found = site.records.read(lambda unit: find_certificate(unit, ADMIN, certificate.id))
+    assert json.loads(found.document)["certificate_id"] == certificate.id
+    with pytest.raises(AlreadyPurged):
+        site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+    assert len(certificates(site)) == 1
+
+
+def test_a_requester_takes_back_a_file_of_its_own_ticket_only(site):
+    mine, other = site.send(site.put("T-1")), site.send(site.put("T-2"))
+    requester = Actor(Role.REQUESTER, ticket_id=mine.ticket_id)
+    with pytest.raises(NotFound):
+        site.purge.erase(requester, other.id, Reason.WITHDRAWN)
+    with pytest.raises(NotAllowed):
+        site.purge.erase(requester, mine.id, Reason.ERASED)
+    site.purge.erase(requester, mine.id, Reason.WITHDRAWN)
+    assert gone(site, mine)["reason"] == "withdrawn"
+    assert site.state(other) == other
+
+
+def test_a_hold_refuses_erasure_and_the_log_has_the_try(site):
+    attachment = site.send(site.put("T-1"))
+    site.records.write(lambda unit: site.holds.place_on_ticket(unit, ADMIN, "T-1", "court", None))
+    with pytest.raises(UnderHold):
+        site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+    assert site.state(attachment) == attachment
+    assert site.events(EventKind.PURGE_FAILED, attachment.id)[0]["facts"] == {"code": "under-hold"}
+
+
+@pytest.mark.parametrize("role", [Role.AGENT, Role.CONTACT, Role.AUDITOR, Role.CONNECTOR, Role.REQUESTER])
+def test_who_may_not_erase_is_refused(site, role):
+    attachment = site.send(site.put("T-1"))
+    for reason in Reason:
+        with pytest.raises(NotAllowed):
+            site.purge.erase(Actor(role), attachment.id, reason)
+    with pytest.raises(NotAllowed):
+        site.purge.run(Actor(role))
+    assert site.state(attachment) == attachment
+
+
+def test_an_agent_erases_where_the_sites_policy_says_so(site):
+    attachment = site.send(site.put("T-1"))
+    site.purge.erase(Actor(Role.AGENT, granted=frozenset({Action.ERASE_FILE})), attachment.id, Reason.ERASED)
+    gone(site, attachment)
+
+
+def test_what_is_not_there_or_not_received_yet_is_not_found(site):
+    with pytest.raises(NotFound):
+        site.purge.erase(ADMIN, AttachmentId("none"), Reason.ERASED)
+    attachment = site.send(site.put("T-1"))
+    receiving = replace(site.state(attachment), state=AttachmentState.RECEIVING, version=2)
+    site.records.write(lambda unit: unit.attachments.save(receiving))
+    with pytest.raises(NotFound):
+        site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+
+
+def test_an_erasure_that_the_store_refused_is_finished_by_the_same_call(site):
+    attachment = site.send(site.put("T-1"))
+    site.blobs.failing.add(attachment.blob_id)
+    with pytest.raises(BlobsUnavailable):
+        site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+    assert (site.state(attachment).state, key_of(site, attachment)) == (AttachmentState.PURGING, None)
+    site.blobs.failing.clear()
+    site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
+    assert gone(site, attachment)["reason"] == "erased"
+
+
+def test_a_withdrawal_cut_off_by_a_crash_is_finished_by_the_run_with_its_own_reason(site):
+    attachment = site.send(site.put("T-1"))
+    site.steps.at = ("key-destroyed", 1)
+    with pytest.raises(Crash):
+        site.purge.erase(ADMIN, attachment.id, Reason.WITHDRAWN)
+    site.steps.at = None
+    report = site.purge.run(SYSTEM)
+    assert (report.purged, report.resumed) == (1, 1)
+    assert gone(site, attachment)["reason"] == "withdrawn"
+
+
+def test_files_in_a_folder_go_too(site, tmp_path):
+    site.blobs = FileBlobStore(tmp_path / "blobs", reserve=0)
+    files = due(site, files=5)
+    report = site.purge_with().run(SYSTEM)
+    assert report.purged == 5
+    for one in files:
+        gone(site, one)
+    assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file() and path.stat().st_size > 30]
+
+
+def test_neither_certificate_nor_log_names_anybody(site):
+    (attachment,) = due(site)
+    site.purge.run(SYSTEM)
+    said = str(site.events()) + str([one.document for one in certificates(site)])
+    for private in ("a@x.se", "a.txt", attachment.sha256.hex(), "T-1"):
+        assert private not in said

@@ -1,6 +1,8 @@
 """Where bytes and rows are: the ports of both and what they carry. The engines are known to ``server.py`` alone."""
 
 from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space
+from storage.check import Check
+from storage.finding import Finding, FindingKind
 from storage.records import (
     Access,
     Answer,
@@ -38,7 +40,6 @@ from storage.records import (
 )
 
 __all__ = [
-    # storage.records
     "Access",
     "Answer",
     "Answers",
@@ -48,12 +49,15 @@ __all__ = [
     "BlobStore",
     "BlobWriter",
     "Certificates",
+    "Check",
     "Checkpoint",
     "Codes",
     "Credential",
     "CredentialKind",
     "Digesting",
     "Disposals",
+    "Finding",
+    "FindingKind",
     "Grants",
     "Holds",
     "Inventory",

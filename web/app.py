@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from web import agent, download, health, receipt, requester, signin
+from web import agent, download, health, receipt, requester, signin, static
 from web.api import attachments, audit, holds, links, retention, tickets
 from web.dispatch import handler
 from web.guard import MIDDLEWARES
 from web.intake import later
 from web.openapi import BASE, Description
-from web.pages import choose_language, get_static
 from web.services import SERVICES, Services
 from web.spec import Kind, Route
 
@@ -39,8 +38,8 @@ def build(
     router.add_get("/healthz", health.healthz)
     router.add_get("/readyz", readiness.readyz)
     router.add_get("/metrics", health.metrics)
-    router.add_get("/static/{name}", get_static)
-    router.add_post("/language", choose_language)
+    router.add_get("/static/{name}", static.get_static)
+    router.add_post("/language", static.choose_language)
     return application
 
 

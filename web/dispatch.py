@@ -50,7 +50,7 @@ async def _stream(request: web.Request, route: Route, services: Services, who: P
     try:
         return await cast("StreamWork", route.work)(request, identity)
     except BilagaError as error:
-        await record_refusal(services, identity.actor, route, error)
+        await record_refusal(services, identity.actor, route.name, error)
         raise
 
 
@@ -72,7 +72,7 @@ class _Run:
             return await self._reply()
         except BilagaError as error:
             if self.actor is not None:
-                await record_refusal(self.services, self.actor, self.route, error)
+                await record_refusal(self.services, self.actor, self.route.name, error)
             raise
 
     async def _reply(self) -> Reply:
@@ -102,12 +102,12 @@ class _Run:
         return reply
 
 
-async def record_refusal(services: Services, actor: Actor, route: Route, error: BilagaError) -> None:
+async def record_refusal(services: Services, actor: Actor, route: str, error: BilagaError) -> None:
     """Every refusal of a right is an audit record; so is a contact's knocking on what is not theirs."""
     hidden = isinstance(error, NotFound) and actor.role is Role.CONTACT
     if not (isinstance(error, NotAllowed) or hidden):
         return
-    facts = {"route": f"{route.method} {route.path}", "problem": error.code}
+    facts = {"route": route, "problem": error.code}
     event = Event(EventKind.ACCESS_REFUSED, actor, None, facts)
     await services.hop.write(lambda unit: services.log.append(unit, event))
 

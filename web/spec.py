@@ -95,3 +95,8 @@ class Route:
     prepare: Callable[[Call], Any] | None = None
     """Slow work before the transaction, on the executor (argon2); its result is ``Call.prepared``."""
     description: str = ""
+
+    @property
+    def name(self) -> str:
+        """The route as logs and events name it: never a path, which could be a key."""
+        return f"{self.method} {self.path}"

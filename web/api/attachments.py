@@ -123,7 +123,8 @@ def get_attachment(call: Call, unit: Unit) -> Reply:
     return Reply(200, attachment_out(call.services, unit, row, ticket.ref))
 
 
-async def _incoming(request: web.Request, identity: Identity) -> tuple[Incoming, str]:
+async def incoming_of(request: web.Request, identity: Identity) -> tuple[Incoming, str]:
+    """For ``transfer``: who brings files to the ticket of the path, and that ticket's outside name."""
     services = request.app[SERVICES]
     scope = identity.actor.scope(Action.SEND_FILE)
     ticket = await services.hop.read(lambda unit: unit.tickets.get(request.match_info["ref"], scope))
@@ -139,7 +140,7 @@ def received_out(services: Services, unit: Unit, received: Received, ticket_ref:
 
 async def _intake(request: web.Request, identity: Identity, *, many: bool) -> Intake:
     services = request.app[SERVICES]
-    incoming, ref = await _incoming(request, identity)
+    incoming, ref = await incoming_of(request, identity)
 
     def answering(unit: Unit, received: Received) -> Reply:
         shown = received_out(services, unit, received, ref)
@@ -165,8 +166,8 @@ async def put_attachment(request: web.Request, identity: Identity) -> web.Stream
     return respond(await intake.stream(request.match_info["filename"]))
 
 
-async def get_content(request: web.Request, identity: Identity) -> web.StreamResponse:
-    """``GET``/``HEAD /attachments/{id}/content``."""
+async def send_by(request: web.Request, identity: Identity) -> web.StreamResponse:
+    """``GET``/``HEAD /attachments/{id}/content``: the bytes, to whoever may read them."""
     attachment_id, reading = AttachmentId(request.match_info["id"]), Reading(identity.actor)
     if request.method == "HEAD":
         return await head_attachment(request, reading, attachment_id)
@@ -216,11 +217,11 @@ def routes() -> list[Route]:
             problems=(NotAllowed, NotFound),
         ),
         Route(
-            "GET", "/attachments/{id}/content", "The bytes", get_content, Kind.STREAM,
+            "GET", "/attachments/{id}/content", "The bytes", send_by, Kind.STREAM,
             {200: content, 206: content, 304: None}, tag, problems=(*read, RangeNotSatisfiable),
         ),
         Route(
-            "HEAD", "/attachments/{id}/content", "What the bytes' answer would say", get_content, Kind.STREAM,
+            "HEAD", "/attachments/{id}/content", "What the bytes' answer would say", send_by, Kind.STREAM,
             {200: None}, tag, problems=read,
         ),
         Route(

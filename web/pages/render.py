@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from html import unescape
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -76,6 +77,10 @@ class Pages:
     def html(self, template: str, language: Language, **values: Any) -> str:
         """A template's text in a language."""
         return self._environments[language.tag].get_template(template).render(**values)
+
+    def text(self, template: str, language: Language, **values: Any) -> str:
+        """A mail's text in a language: plain, so nothing is escaped."""
+        return str(unescape(self.html(template, language, **values)))
 
     def answer(
         self, request: web.Request, template: str, *, status: int = 200, link: str | None = None, **values: Any

@@ -80,7 +80,7 @@ class Disk:
         if not self._rename_no_replace(source, target):
             os.link(source, target)
             try:
-                os.unlink(source)
+                self.unlink(source)
             except OSError:
                 with suppress(OSError):
                     os.unlink(target)

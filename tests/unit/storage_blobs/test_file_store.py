@@ -1,87 +1,47 @@
-"""The file store's own promises: the order of S-10, and what it does when the disk lies."""
+"""The file store's own promises: the order of S-10, names and modes, what it makes of strangers, and its readers."""
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread
 
 import pytest
 
 from crypto import new_blob_id
-from domain.errors import BlobsUnavailable, StorageFull
+from domain.errors import BlobsUnavailable, Misconfigured
+from domain.ids import BlobId
 from storage.blobs.disk import Disk
 from storage.blobs.file import FileBlobStore
+from storage.blobs.file_reader import FileReader
+from tests.unit.storage_blobs.lying_disk import LyingDisk
+
+MIB = 1 << 20
 
 
-class LyingDisk(Disk):
-    """The real disk, which notes every call and fails where it is told to."""
-
-    def __init__(self, **failing: int) -> None:
-        self.calls: list[str] = []
-        self.failing = failing
-        self.short = False
-
-    def _note(self, call: str) -> None:
-        self.calls.append(call)
-        if call in self.failing:
-            raise OSError(self.failing[call], os.strerror(self.failing[call]))
-
-    def make_folder(self, path: Path) -> bool:
-        self._note("make_folder")
-        return super().make_folder(path)
-
-    def open_new(self, path: Path) -> int:
-        self._note("open_new")
-        return super().open_new(path)
-
-    def write(self, descriptor: int, view: memoryview) -> int:
-        self._note("write")
-        return super().write(descriptor, view[: max(1, len(view) // 2)] if self.short else view)
-
-    def start_writeback(self, descriptor: int, offset: int, length: int) -> None:
-        self._note("start_writeback")
-        super().start_writeback(descriptor, offset, length)
-
-    def sync(self, descriptor: int) -> None:
-        self._note("sync")
-        super().sync(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        super().close(descriptor)
-        self._note("close")
-
-    def rename_new(self, source: Path, target: Path) -> None:
-        self._note("rename_new")
-        super().rename_new(source, target)
-
-    def unlink(self, path: Path) -> bool:
-        self._note("unlink")
-        return super().unlink(path)
-
-    def sync_folder(self, path: Path) -> None:
-        self._note("sync_root" if path.name in {"blobs", path.parent.name} else "sync_folder")
-        super().sync_folder(path)
-
-
-def store_on(tmp_path: Path, disk: Disk, **options: Any) -> FileBlobStore:
-    (tmp_path / "blobs").mkdir(exist_ok=True)
-    return FileBlobStore(tmp_path / "blobs", disk=disk, **options)
-
-
-def test_the_order_of_a_durable_blob(tmp_path: Path) -> None:
-    disk = LyingDisk()
-    with store_on(tmp_path, disk).create(new_blob_id(), None) as writer:
-        writer.write(b"a" * (9 << 20))
+def put(store: FileBlobStore, content: bytes = b"abc", blob_id: BlobId | None = None) -> BlobId:
+    blob_id = blob_id or new_blob_id()
+    with store.create(blob_id, None) as writer:
+        writer.write(content)
         writer.commit()
+    return blob_id
+
+
+def path_of(store_root: Path, blob_id: BlobId) -> Path:
+    return store_root / blob_id[:2] / blob_id
+
+
+# -- order -------------------------------------------------------------------------------------------------------------
+def test_a_blob_is_made_durable_in_the_one_right_order(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    put(FileBlobStore(tmp_path, disk=disk))
     assert disk.calls == [
         "make_folder",
         "sync_root",
         "open_new",
         "write",
-        "start_writeback",
         "sync",
         "close",
         "rename_new",
@@ -89,108 +49,181 @@ def test_the_order_of_a_durable_blob(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_is_made_durable_once(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    store = FileBlobStore(tmp_path, disk=disk)
+    put(store, blob_id=BlobId("ab" * 16))
+    disk.calls.clear()
+    put(store, blob_id=BlobId("ab" * 15 + "00"))
+    assert "make_folder" not in disk.calls
+    assert "sync_root" not in disk.calls
+
+
+def test_the_store_s_own_folders_are_durable_each_in_the_one_above(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    FileBlobStore(tmp_path / "one" / "two", disk=disk)
+    assert disk.calls == ["make_folder", "sync_root"] * 2
+    disk.calls.clear()
+    FileBlobStore(tmp_path / "one" / "two", disk=disk)
+    assert disk.calls == []
+
+
+def test_writeback_is_started_as_a_blob_grows(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    with FileBlobStore(tmp_path, disk=disk).create(new_blob_id(), None) as writer:
+        for _ in range(20):
+            writer.write(bytes(MIB))
+        assert disk.calls.count("start_writeback") == 2
+        assert disk.calls.index("start_writeback") == disk.calls.index("write") + 8
+        assert "sync" not in disk.calls
+
+
 def test_a_delete_is_durable_even_where_nothing_was_left(tmp_path: Path) -> None:
     disk = LyingDisk()
-    store = store_on(tmp_path, disk)
-    blob_id = new_blob_id()
-    with store.create(blob_id, 1) as writer:
-        writer.write(b"a")
-        writer.commit()
+    store = FileBlobStore(tmp_path, disk=disk)
+    blob_id = put(store)
     for _ in range(2):
         disk.calls.clear()
         store.delete(blob_id)
         assert disk.calls == ["unlink", "unlink", "sync_folder"]
 
 
-@pytest.mark.parametrize(
-    "call", ["make_folder", "sync_root", "open_new", "write", "sync", "close", "rename_new", "sync_folder"]
-)
-def test_whatever_fails_leaves_nothing_and_says_so(tmp_path: Path, call: str) -> None:
-    disk = LyingDisk(**{call: errno.EIO})
-    store = store_on(tmp_path, disk)
-    blob_id = new_blob_id()
-    with pytest.raises(BlobsUnavailable), store.create(blob_id, 3) as writer:
-        writer.write(b"abc")
-        writer.commit()
-    assert store.stat(blob_id) is None
-    assert list(store.iterate()) == []
-
-
-def test_after_a_failed_sync_the_same_file_is_never_synced_again(tmp_path: Path) -> None:
-    disk = LyingDisk(sync=errno.EIO)
-    store = store_on(tmp_path, disk)
-    with pytest.raises(BlobsUnavailable), store.create(new_blob_id(), 3) as writer:
-        writer.write(b"abc")
-        try:
-            writer.commit()
-        finally:
-            assert disk.calls.count("sync") == 1
-    with pytest.raises(BlobsUnavailable):
-        store.ping()
-    disk.failing.clear()
-    store.ping()
-    disk.failing["sync"] = errno.EIO
-    store.ping()  # a store that is well again is probed without a sync
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_to_be_full(tmp_path: Path, number: int) -> None:
-    store = store_on(tmp_path, LyingDisk(write=number))
-    with pytest.raises(StorageFull), store.create(new_blob_id(), None) as writer:
-        writer.write(b"abc")
-    assert list(store.iterate()) == []
-
-
-def test_short_writes_are_completed(tmp_path: Path) -> None:
+def test_a_digest_comes_from_the_disk_not_from_the_memory_of_the_writing(tmp_path: Path) -> None:
     disk = LyingDisk()
-    disk.short = True
-    store = store_on(tmp_path, disk)
-    blob_id = new_blob_id()
-    with store.create(blob_id, 10) as writer:
-        writer.write(b"0123456789")
-        writer.commit()
-    with store.open(blob_id) as reader:
-        assert reader.read_at(0, 20) == b"0123456789"
-    assert disk.calls.count("write") > 1
+    store = FileBlobStore(tmp_path, disk=disk)
+    blob_id = put(store, b"abc")
+    disk.reads.clear()
+    assert store.digest(blob_id) == hashlib.sha256(b"abc").digest()
+    assert disk.reads[:3] == ["open_old", "forget", "read"]
+    path_of(tmp_path, blob_id).write_bytes(b"abd")
+    assert store.digest(blob_id) == hashlib.sha256(b"abd").digest()
 
 
-def test_the_reserve_is_kept_free(tmp_path: Path) -> None:
-    free = FileBlobStore(tmp_path / "other", reserve=0).space().free
-    store = store_on(tmp_path, Disk(), reserve=free - (1 << 20))
-    with pytest.raises(StorageFull):
-        store.create(new_blob_id(), 100 << 20)
-    full = store_on(tmp_path, Disk(), reserve=free * 2)
-    with pytest.raises(StorageFull):
-        full.create(new_blob_id(), None)
+# -- names and modes ---------------------------------------------------------------------------------------------------
+def test_only_we_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = FileBlobStore(tmp_path / "new" / "blobs")
+        put(store)
+        store.create(new_blob_id(), None)
+    finally:
+        os.umask(before)
+    folders = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()}
+    files = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    assert (folders, files) == ({0o700}, {0o600})
 
 
-def test_a_file_size_limit_of_the_system_is_a_full_store(tmp_path: Path) -> None:
-    """A real refusal by the kernel, in a child of its own, wherever the test runs."""
-    child = os.fork()
-    if child == 0:
-        import resource
-        import signal
-
-        code = 1
-        try:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-            store = FileBlobStore(tmp_path / "blobs")
-            try:
-                with store.create(new_blob_id(), None) as writer:
-                    writer.write(b"a" * 5000)
-            except StorageFull:
-                code = 0 if list(store.iterate()) == [] else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def test_another_start_finds_what_was_committed(tmp_path: Path) -> None:
+    blob_id = put(FileBlobStore(tmp_path), b"abc")
+    again = FileBlobStore(tmp_path)
+    assert [found.blob_id for found in again.iterate()] == [blob_id]
+    assert again.digest(blob_id) == hashlib.sha256(b"abc").digest()
 
 
-def test_only_we_can_read_it(tmp_path: Path) -> None:
+def test_strangers_in_the_folder_are_no_blobs(tmp_path: Path) -> None:
+    store = FileBlobStore(tmp_path)
+    blob_id = put(store, blob_id=BlobId("ab" * 16))
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "lost+found" / ("cd" * 16)).write_bytes(b"x")
+    (tmp_path / "README").write_bytes(b"x")
+    (tmp_path / ("ef" * 16)).write_bytes(b"x")
+    (tmp_path / "cd").write_bytes(b"a file where a folder is expected")
+    folder = tmp_path / "ab"
+    (folder / ("cd" * 16)).write_bytes(b"in the wrong folder")
+    (folder / ("ab" * 16 + ".bak")).write_bytes(b"x")
+    (folder / ("AB" * 16)).write_bytes(b"x")
+    (folder / ("ab" * 15 + "00")).symlink_to(path_of(tmp_path, blob_id))
+    (folder / ("ab" * 15 + "01")).mkdir()
+    assert [found.blob_id for found in store.iterate()] == [blob_id]
+    for name in ("00", "01"):
+        assert store.stat(BlobId("ab" * 15 + name)) is None
+
+
+def test_a_link_in_place_of_a_blob_is_not_followed(tmp_path: Path) -> None:
     store = FileBlobStore(tmp_path / "blobs")
-    blob_id = new_blob_id()
-    with store.create(blob_id, 1) as writer:
-        writer.write(b"a")
-        writer.commit()
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "blobs").rglob("*")}
-    assert modes == {0o700, 0o600}
+    (tmp_path / "secret").write_bytes(b"not ours")
+    blob_id = BlobId("ab" * 16)
+    (tmp_path / "blobs" / "ab").mkdir()
+    path_of(tmp_path / "blobs", blob_id).symlink_to(tmp_path / "secret")
+    with pytest.raises(BlobsUnavailable):
+        store.open(blob_id)
+
+
+def test_an_empty_folder_that_was_cleared_away_is_made_again(tmp_path: Path) -> None:
+    store = FileBlobStore(tmp_path)
+    blob_id = put(store)
+    store.delete(blob_id)
+    (tmp_path / blob_id[:2]).rmdir()
+    store.delete(blob_id)
+    put(store, b"again", BlobId(blob_id[:2] + "0" * 30))
+    assert [found.size for found in store.iterate()] == [5]
+
+
+# -- the place itself --------------------------------------------------------------------------------------------------
+def test_a_file_is_no_place_for_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Misconfigured, match="not a folder"):
+        FileBlobStore(tmp_path / "file")
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs"])
+def test_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
+    disk = LyingDisk()
+    disk.kind = kind
+    with pytest.raises(Misconfigured, match=f"not {kind}"):
+        FileBlobStore(tmp_path, disk=disk)
+
+
+def test_a_place_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(BlobsUnavailable):
+        FileBlobStore(tmp_path / "blobs", disk=LyingDisk(make_folder=13))
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+def test_short_reads_are_completed(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    store = FileBlobStore(tmp_path, disk=disk)
+    blob_id = put(store, bytes(range(100)))
+    disk.longest = 7
+    with store.open(blob_id) as reader:
+        assert reader.read_at(10, 50) == bytes(range(10, 60))
+        assert reader.read_at(90, 50) == bytes(range(90, 100))
+
+
+def test_a_blob_cut_short_behind_our_back_ends_early(tmp_path: Path) -> None:
+    store = FileBlobStore(tmp_path)
+    blob_id = put(store, bytes(100))
+    with store.open(blob_id) as reader:
+        os.truncate(path_of(tmp_path, blob_id), 30)
+        assert reader.read_at(20, 50) == bytes(10)
+
+
+def test_a_close_waits_for_the_reads_that_are_under_way(tmp_path: Path) -> None:
+    """Else the descriptor's number is the next file's, and the read gives that one's bytes."""
+    entered, go_on = Event(), Event()
+
+    class SlowDisk(Disk):
+        closed = 0
+
+        def read(self, descriptor: int, length: int, offset: int) -> bytes:
+            entered.set()
+            assert go_on.wait(10)
+            return super().read(descriptor, length, offset)
+
+        def close(self, descriptor: int) -> None:
+            SlowDisk.closed += 1
+            super().close(descriptor)
+
+    (tmp_path / "blob").write_bytes(b"right bytes")
+    disk = SlowDisk()
+    reader = FileReader(disk, disk.open_old(tmp_path / "blob"))
+    got: list[bytes] = []
+    thread = Thread(target=lambda: got.append(reader.read_at(0, 11)))
+    thread.start()
+    assert entered.wait(10)
+    reader.close()
+    assert SlowDisk.closed == 0
+    go_on.set()
+    thread.join()
+    assert got == [b"right bytes"]
+    assert SlowDisk.closed == 1

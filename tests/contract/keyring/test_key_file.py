@@ -288,14 +288,14 @@ STEPS = ["write", "fsync file", "rename", "fsync folder", "overwrite", "fsync fi
 
 class TestTheOrderOfAChange:
     def test_temp_file_fsync_rename_fsync_of_the_folder_and_only_then_the_old_one_is_wiped(self, ring, monkeypatch):
-        steps = []
+        steps: list[str] = []
         for name, step in _steps().items():
             monkeypatch.setattr(os, name, _recorded(getattr(os, name), step, steps))
         ring.rotate(NOW)
         assert steps == STEPS
 
     def test_a_new_file_is_linked_only_when_it_is_durable(self, path, monkeypatch):
-        steps = []
+        steps: list[str] = []
         for name, step in _steps().items():
             monkeypatch.setattr(os, name, _recorded(getattr(os, name), step, steps))
         FileKeyRing.create(path, NOW)

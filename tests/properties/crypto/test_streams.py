@@ -157,10 +157,11 @@ def test_no_tampering_is_missed_and_no_wrong_byte_released(data, segment_size):
     forged = data.draw(tamperings(sealed, segment_size))
     if forged == sealed:
         return
-    for pieces in (
-        unsealer(forged, done, segment_size).read(),
-        unseal_stream(io.BytesIO(forged).read, KEY.key_string(CONTEXT, segment_size)),
-    ):
+    openers = [unsealer(forged, done, segment_size).read()]
+    if forged[:40] == sealed[:40]:
+        # The beginning of another stream of the same key is genuine: only the row's commitment tells it from ours.
+        openers.append(unseal_stream(io.BytesIO(forged).read, KEY.key_string(CONTEXT, segment_size)))
+    for pieces in openers:
         released = bytearray()
         with pytest.raises(Damaged):
             for piece in pieces:

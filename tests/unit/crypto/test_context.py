@@ -16,7 +16,9 @@ def test_the_encoding_is_the_documented_one():
 def test_no_two_contexts_share_an_encoding():
     words = ["a", "aa", "aaa", "\x00", "a\x00", "\x00\x00\x00\x01a"]
     contexts = [
-        Context(*fields, number) for fields in itertools.product(words, repeat=3) for number in (1, 2, 0x61616161)
+        Context(one, two, three, number)
+        for one, two, three in itertools.product(words, repeat=3)
+        for number in (1, 2, 0x61616161)
     ]
     assert len({context.encode() for context in contexts}) == len(contexts)
 

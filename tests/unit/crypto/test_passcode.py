@@ -30,7 +30,7 @@ def test_too_short_or_too_long_is_refused(text):
     assert caught.value.field == "passcode"
 
 
-@pytest.mark.parametrize("hashed", ["", "nonsense", "$argon2id$v=19$m=65536,t=3,p=4$", HASHED[:-1]])
-def test_an_unreadable_hash_lets_nobody_in(hashed, caplog):
+def test_an_unreadable_hash_lets_nobody_in(caplog):
     with caplog.at_level(logging.CRITICAL):
-        assert not verify_passcode(hashed, "påskägg 🐣")
+        for hashed in ("", "nonsense", "$argon2id$v=19$m=65536,t=3,p=4$", HASHED[:-1], HASHED + "A"):
+            assert not verify_passcode(hashed, "påskägg 🐣")

@@ -15,7 +15,7 @@ ALIGNED = SEGMENT_SIZE - 56, SEGMENT_SIZE - 16
 
 
 def by_the_book(sealed, plain, segment_size):
-    header = Header.parse(sealed[:40])
+    header = Header.parse(bytes(sealed[:40]))
     return reference.seal(KEY.reveal(), header.salt, header.prefix, CONTEXT.encode(), plain, segment_size=segment_size)
 
 
@@ -32,7 +32,7 @@ def test_any_length_in_any_pieces_is_sealed_by_the_book(length, write_size):
     assert done.plaintext_size == length
     assert done.sealed_size == len(sealed) == sealed_size(length, 64)
     assert done.sealed_sha256 == hashlib.sha256(sealed).digest()
-    assert done.commitment == KEY.commitment(Header.parse(sealed[:40]).salt, CONTEXT)
+    assert done.commitment == KEY.commitment(Header.parse(bytes(sealed[:40])).salt, CONTEXT)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_whole_segments_of_one_mebibyte_are_sealed_by_the_book(length, write_siz
 
 
 def test_each_segment_is_written_once_and_whole():
-    pieces = []
+    pieces: list[bytes] = []
     sealer = Sealer(KEY, CONTEXT, lambda view: pieces.append(bytes(view)), segment_size=64)
     for _ in range(10):
         sealer.write(bytes(20))
@@ -59,7 +59,7 @@ def test_each_segment_is_written_once_and_whole():
 
 
 def test_a_full_segment_waits_until_it_is_known_whether_it_is_the_last():
-    pieces = []
+    pieces: list[memoryview] = []
     sealer = Sealer(KEY, CONTEXT, pieces.append, segment_size=64)
     sealer.write(bytes(FIRST))
     assert not pieces

@@ -19,10 +19,9 @@ from domain.disposal import Certificate, Destiny
 from domain.errors import BlobsUnavailable, NotFound, StateConflict, Unavailable
 from domain.event import Event, EventKind, Scalar
 from domain.ids import LinkId, TicketId
-from keys import ATTACHMENT, Keys
+from keys import ATTACHMENT, Keys, LeaseLost
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, claim_of, started
-from retention.lease import LeaseLost
 from storage import BlobStore
 from storage.records import Records, Unit
 
@@ -130,8 +129,10 @@ class Erasure:
         attachment = unit.attachments.get(claim.attachment.id, EVERYTHING)
         if attachment is None:
             raise NotFound
-        known = unit.certificates.of_attachment(attachment.id)
-        if known is not None:  # another node was here meanwhile
+        if attachment.state is AttachmentState.PURGED:  # another node was here meanwhile
+            known = unit.certificates.of_attachment(attachment.id)
+            if known is None:
+                raise NotFound
             return known
         if unit.keys.get(attachment.id, ATTACHMENT) is not None:
             raise StateConflict("the data key is still there")
@@ -195,9 +196,10 @@ def only(done: Done[T, R]) -> R:
 
 
 def _give_back(unit: Unit, owner: TicketId | LinkId | None, size: int | None) -> None:
-    if owner is None or size is None or unit.quotas.get(owner) is None:
+    if owner is None or size is None:
         return
     try:
         unit.quotas.give_back_used(owner, size=size)
-    except StateConflict:  # the sums are wrong already, which fsck names: no reason to keep what must go
-        log.error("quota not given back", extra={"owner": owner})
+    except StateConflict:  # not counted at all, or the sums are wrong already, which fsck names
+        if unit.quotas.get(owner) is not None:
+            log.error("quota not given back", extra={"owner": owner})

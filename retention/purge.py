@@ -14,14 +14,13 @@ from domain.disposal import Certificate, Decide, DueItem
 from domain.errors import AlreadyPurged, BrakeApplied, NotFound, StateConflict, Unavailable, UnderHold
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId
-from keys import Keys
+from keys import Keys, Lease, LeaseLost
 from retention.brakes import Brakes
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, recall
 from retention.due import Outlook
 from retention.erasure import Erasure, Steps, only
 from retention.expired import Expired
-from retention.lease import Lease, LeaseLost
 from retention.report import LISTED, PurgeReport
 from retention.run import Pace, Run, due_pages, error_code
 from storage import BlobStore

@@ -14,11 +14,11 @@ from domain.attachment import LIVE, AttachmentState
 from domain.disposal import DueItem
 from domain.errors import BilagaError
 from domain.ids import AttachmentId
+from keys import Lease
 from retention.claim import Claim, Reason, recall
 from retention.due import Outlook
 from retention.erasure import Erasure, each
 from retention.expired import redated
-from retention.lease import Lease
 from retention.report import LISTED, Failed, Purged, PurgeReport
 from storage.records import Records, Unit
 

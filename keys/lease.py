@@ -19,6 +19,10 @@ class LeaseLost(Exception):
     """Another run has taken over: this one ends where it is."""
 
 
+class LeaseTaken(StateConflict):
+    """Another run is at work."""
+
+
 class Lease:
     """A job's lease for one run; every run is an owner of its own. Not thread-safe. By the database's clock (S-76).
 
@@ -45,11 +49,11 @@ class Lease:
         self._asked_at: datetime | None = None
 
     def __enter__(self) -> Self:
-        """Raises StateConflict where another run has the lease."""
+        """Raises LeaseTaken where another run has the lease."""
         give_up_at = self._records.now() + self._patience
         while (fence := self._take()) is None:
             if self._asked_at is None or self._asked_at >= give_up_at:
-                raise StateConflict("Another run is at work.")
+                raise LeaseTaken
             self._sleep(_POLL)
         self._fence = fence
         return self

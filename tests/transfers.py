@@ -278,4 +278,3 @@ class TransferSite(SmallSite):
         entries = self.records.read(lambda unit: unit.journal.entries(0, 100_000))
         bodies = [json.loads(entry.body) for entry in entries]
         return [body for body in bodies if not kinds or body["kind"] in kinds]
-

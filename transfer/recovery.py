@@ -37,7 +37,9 @@ class Recovery:
         clock: Clock,
         *,
         steps: Steps = unwatched,
+        batch: int = BATCH,
     ) -> None:
+        self._batch = batch
         self._records = records
         self._blobs = blobs
         self._log = log
@@ -76,7 +78,7 @@ class Recovery:
         for stat in self._blobs.iterate():
             if stat.modified_at < before:
                 batch.append(stat.blob_id)
-            if len(batch) >= BATCH:
+            if len(batch) >= self._batch:
                 deleted += self._delete_unnamed(batch)
                 batch = []
         deleted += self._delete_unnamed(batch)
@@ -88,7 +90,7 @@ class Recovery:
         return list(
             self._records.read(
                 lambda unit: unit.inventory.in_states(
-                    {AttachmentState.RECEIVING}, created_before=created_before, after=after, limit=BATCH
+                    {AttachmentState.RECEIVING}, created_before=created_before, after=after, limit=self._batch
                 )
             )
         )

@@ -165,11 +165,10 @@ async def test_leaving_early_tells_the_reader_that_the_body_is_incomplete(pump):
             seen.append(error)
             raise
 
-    with pump.take() as slot:
-        with pytest.raises(ConnectionResetError):
-            async with slot.inlet(read) as inlet:
-                await inlet.put(b"x")
-                raise ConnectionResetError
+    with pump.take() as slot, pytest.raises(ConnectionResetError):
+        async with slot.inlet(read) as inlet:
+            await inlet.put(b"x")
+            raise ConnectionResetError
     assert len(seen) == 1
 
 
@@ -359,9 +358,8 @@ async def test_work_that_failed_has_nothing_to_undo(pump):
     def refuse() -> None:
         raise TooLarge
 
-    with pump.take() as slot:
-        with pytest.raises(TooLarge):
-            await slot.run(refuse, undo=undone.append)
+    with pump.take() as slot, pytest.raises(TooLarge):
+        await slot.run(refuse, undo=undone.append)
     assert undone == []
 
 

@@ -94,7 +94,15 @@ def test_no_text_is_anything_but_a_range_inside_ignored_or_refused(text, size):
 
 @pytest.mark.parametrize(
     ("if_range", "honoured"),
-    [(None, True), ('"abc"', True), (' "abc" ', True), ('W/"abc"', False), ('"abd"', False), ("abc", False), ("", False)]
+    [
+        (None, True),
+        ('"abc"', True),
+        (' "abc" ', True),
+        ('W/"abc"', False),
+        ('"abd"', False),
+        ("abc", False),
+        ("", False),
+    ]
     + [("Sat, 29 Oct 1994 19:43:31 GMT", False), ('"abc", "abc"', False)],
 )
 def test_a_range_counts_only_for_the_very_same_content(if_range, honoured):

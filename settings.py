@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -37,6 +38,7 @@ def _listed(value: object) -> object:
 
 
 Listed = BeforeValidator(_listed)
+Duration = Annotated[timedelta, Field(gt=timedelta(0))]
 Network = IPv4Network | IPv6Network
 
 
@@ -64,9 +66,9 @@ class Policy(Section):
 class LinkSettings(Section):
     """Defaults and limits of links; ISO 8601 durations."""
 
-    upload_expires_in: str = "P14D"
-    download_expires_in: str = "P7D"
-    longest: str = "P365D"
+    upload_expires_in: Duration = timedelta(days=14)
+    download_expires_in: Duration = timedelta(days=7)
+    longest: Duration = timedelta(days=365)
 
 
 class Rates(Section):
@@ -98,12 +100,12 @@ class Settings(Section):
     smtp_url: SecretStr | None = None
     mail_from: str | None = None
     audit_export: Path | None = None
-    keys_horizon: str = "P30D"
-    purge_every: str = "PT1H"
+    keys_horizon: Duration = timedelta(days=30)
+    purge_every: Duration = timedelta(hours=1)
     transfers: int = Field(default=64, ge=1, le=1024)
     drain_seconds: float = Field(default=30, ge=0, le=3600)
-    session_idle: str = "PT30M"
-    session_longest: str = "PT12H"
+    session_idle: Duration = timedelta(minutes=30)
+    session_longest: Duration = timedelta(hours=12)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     policy: Policy = Policy()
     links: LinkSettings = LinkSettings()
@@ -124,6 +126,16 @@ class Settings(Section):
     def granted(self) -> dict[Role, frozenset[Action]]:
         """What the site's policy adds, by role."""
         return {Role.AGENT: self.policy.agent, Role.ADMIN: self.policy.admin}
+
+    def path(self, name: str, scheme: str, default: str) -> Path:
+        """Where an embedded engine's file or folder is. Raises Misconfigured for an engine this release has not."""
+        value = getattr(self, name)
+        if value is None:
+            return self.data_dir / default
+        parts = urlsplit(value.get_secret_value() if isinstance(value, SecretStr) else value)
+        if parts.scheme != scheme or parts.netloc or not parts.path:
+            raise Misconfigured(f"{name.upper()}: this release takes {scheme}:/path only", field=name.upper())
+        return Path(unquote(parts.path))
 
     def shown(self) -> dict[str, Any]:
         """The effective settings as plain values, secrets masked, for ``bilaga config check``."""

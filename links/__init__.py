@@ -4,6 +4,7 @@ from links.issue import Issued, Issuing
 from links.letter import Letter, open_letter
 from links.listing import LinkView, Listing
 from links.passcode import PasscodeProof, Passcodes
+from links.post import Mailer, Post
 from links.recipient import CodeProof, RecipientCodes
 from links.redeem import DownloadPage, Redeeming, UploadGrant, UploadPage
 from links.revoke import Revoking
@@ -18,8 +19,10 @@ __all__ = [
     "LinkLimits",
     "LinkView",
     "Listing",
+    "Mailer",
     "PasscodeProof",
     "Passcodes",
+    "Post",
     "RecipientCodes",
     "Redeeming",
     "Revoking",

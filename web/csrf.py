@@ -35,6 +35,6 @@ class Csrf:
     def check(self, request: web.Request, session: str, token: str | None) -> None:
         """Raises CsrfRefused unless origin and token are right; a browser too old to name an origin needs the token."""
         self.check_origin(request)
-        given = token or request.headers.get(HEADER, "")
+        given = token or request.headers.get(HEADER) or ""
         if not same(given, self.token(session)):
             raise CsrfRefused

@@ -115,7 +115,8 @@ def _filename(segment: MultipartSegment, disposition: str) -> str | bytes | None
     """``filename*`` (RFC 8187) where there is one, as some programs send it though RFC 7578 forbids it."""
     extended = _EXTENDED.search(disposition)
     if extended is None:
-        return segment.filename
+        named: str | None = segment.filename
+        return named
     charset, _, rest = extended.group(1).strip().partition("'")
     _, separator, value = rest.partition("'")
     if charset.lower() != "utf-8" or not separator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,10 +21,10 @@ MAX_LINE = 16 << 10
 
 
 async def serve(
-    application: web.Application, *, host: str, port: int, drain_seconds: float, ready: Callable[[str], None]
+    application: web.Application, listener: socket.socket, *, drain_seconds: float, ready: Callable[[], None]
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: readiness ends, the listener closes, running requests finish within
-    ``drain_seconds``. A second signal ends at once. ``ready`` gets the URL once connections are taken.
+    ``drain_seconds``. A second signal ends at once. ``ready`` is called once connections are taken.
     """
     runner = web.AppRunner(
         application,
@@ -38,9 +39,9 @@ async def serve(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=512, reuse_address=True)
+        site = web.SockSite(runner, listener, backlog=512)
         await site.start()
-        ready(_address(runner))
+        ready()
         stop, at_once = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -64,8 +65,3 @@ async def serve(
         log.info("drained", extra={"in_flight": flight.count})
     finally:
         await runner.cleanup()
-
-
-def _address(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""Signing in by a one-time link, and out. Opening the link spends nothing: scanners open links, people press buttons."""
+"""Signing in by a one-time link, and out. Opening it spends nothing: scanners open links, people press buttons."""
 
 from __future__ import annotations
 

@@ -88,8 +88,8 @@ class Pages:
         """A page."""
         language = self.language(request, link)
         # Back to this page after choosing a language; a path of our own, never from a header.
-        here = quote(request.path, safe="/-_.~")
-        text = self.html(template, language, here=here, **values)
+        values.setdefault("here", quote(request.path, safe="/-_.~"))
+        text = self.html(template, language, **values)
         return web.Response(
             status=status,
             text=text,

@@ -10,7 +10,7 @@ from crypto import TokenPurpose, is_token, token_digest
 from domain.actor import EVERYTHING, Actor, Role
 from domain.attachment import AttachmentState
 from domain.errors import AlreadyPurged, BadInput, Gone, NotAllowed, NotFound, Quarantined, StateConflict
-from domain.ids import AttachmentId, LinkId
+from domain.ids import AttachmentId, LinkId, TicketId
 from domain.link import LinkKind
 from tests.transfers import ADMIN, AGENT, AUDITOR, contact
 
@@ -60,7 +60,7 @@ def test_the_log_tells_of_terms_and_of_no_words(site):
     assert issued.token not in str(made)
 
 
-@pytest.mark.parametrize("actor", [AUDITOR, ADMIN, Actor(Role.REQUESTER, ticket_id="x"), Actor(Role.CONTACT)])
+@pytest.mark.parametrize("actor", [AUDITOR, ADMIN, Actor(Role.REQUESTER, ticket_id=TicketId("x")), Actor(Role.CONTACT)])
 def test_who_may_not_make_links_makes_none(site, actor):
     attachment = site.received()
     events = site.events()

@@ -53,8 +53,14 @@ def test_a_duration_is_added_by_the_calendar(asked, expected):
         "p1d",
         "P1D ",
         "1",
-    ]
-    + ["P1S", "PT1D", "P٣D", "P1M1Y", "P9999999D", "P1D\n", "P0Y0M0W0DT0H0M0S"],
+        "P1S",
+        "PT1D",
+        "P٣D",
+        "P1M1Y",
+        "P9999999D",
+        "P1D\n",
+        "P0Y0M0W0DT0H0M0S",
+    ],
 )
 def test_any_other_duration_is_refused_by_its_field(asked):
     with pytest.raises(BadInput) as refused:
@@ -77,8 +83,16 @@ def test_an_instant_is_taken_in_any_zone(asked):
 
 @pytest.mark.parametrize(
     "asked",
-    ["", "2026-02-01", "2026-02-01T00:00:00", "soon", "2026-01-31T12:00:00Z", "2020-01-01T00:00:00Z"]
-    + ["2027-02-01T00:00:00Z", datetime(2026, 2, 1)],  # noqa: DTZ001 (naive on purpose)
+    [
+        "",
+        "2026-02-01",
+        "2026-02-01T00:00:00",
+        "soon",
+        "2026-01-31T12:00:00Z",
+        "2020-01-01T00:00:00Z",
+        "2027-02-01T00:00:00Z",
+        datetime(2026, 2, 1),  # noqa: DTZ001 (naive on purpose)
+    ],
 )
 def test_any_other_instant_is_refused_by_its_field(asked):
     with pytest.raises(BadInput) as refused:

@@ -15,7 +15,7 @@ def site(tmp_path):
 @pytest.fixture
 def make_site(tmp_path):
     """A site with parts of its own: ``make_site(limits=…)``."""
-    made = []
+    made: list[TransferSite] = []
 
     def make(**parts):
         folder = tmp_path / str(len(made))

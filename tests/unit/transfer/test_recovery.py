@@ -8,6 +8,7 @@ import pytest
 
 from crypto import new_blob_id
 from domain.errors import BlobsUnavailable, RecordsUnavailable
+from domain.ids import BlobId
 from storage.blobs.memory import MemoryBlobStore
 from tests.transfers import AGENT, MIB, TransferSite
 from transfer import Recovery
@@ -163,7 +164,9 @@ def test_what_cannot_be_abandoned_now_is_left_to_recovery(site):
 class StubbornStore(MemoryBlobStore):
     """A store that cannot delete some blobs."""
 
-    refused: set[str] = set()
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[BlobId] = set()
 
     def delete(self, blob_id):
         if blob_id in self.refused:

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from crypto import new_id
-from domain.errors import StateConflict
 from storage.records import Records, Unit
 
 _POLL = 0.25  # seconds
@@ -19,7 +18,7 @@ class LeaseLost(Exception):
     """Another run has taken over: this one ends where it is."""
 
 
-class LeaseTaken(StateConflict):
+class LeaseTaken(Exception):
     """Another run is at work."""
 
 

@@ -14,7 +14,7 @@ from domain.disposal import Certificate, Decide, DueItem
 from domain.errors import AlreadyPurged, BrakeApplied, NotFound, StateConflict, Unavailable, UnderHold
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId
-from keys import Keys, Lease, LeaseLost
+from keys import Keys, Lease, LeaseLost, LeaseTaken
 from retention.brakes import Brakes
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, recall
@@ -96,6 +96,8 @@ class Purge:
                     ),
                     confirm,
                 )
+        except LeaseTaken as error:
+            raise StateConflict("Another run of the purge is at work.") from error
         except LeaseLost as error:
             raise StateConflict("Another run of the purge has taken over.") from error
         self._tidy()

@@ -105,6 +105,8 @@ def test_a_longer_contract_never_brings_the_end_nearer(zone, period, ends):
         policy.decide(ticket(FIRST, None), Organisation(OrganisationId("o"), "o", "O", day, FIRST, FIRST)).due_at
         for day in ends
     ]
+    assert due[0] is not None
+    assert due[1] is not None
     assert due[0] <= due[1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,11 @@ def test_a_frontier_changed_in_the_database_is_not_built_upon(site, tmp_path):
         site.log.checkpoint(site.records)
 
 
-CHANGES = {
+INSERT_A_COPY = (
+    "insert into journal_entries (position, body, leaf, at, kind) "
+    "select 5, body, leaf, at, kind from journal_entries where position=4"
+)
+CHANGES: dict[str, list[tuple[Any, ...]]] = {
     "a body": [("update journal_entries set body=cast(replace(body, 'workers', 'warkers') as blob) where position=5",)],
     "a body made text": [("update journal_entries set body=replace(body, 'workers', 'warkers') where position=5",)],
     "a hash": [("update journal_entries set leaf=? where position=5", bytes(32))],
@@ -198,10 +203,7 @@ CHANGES = {
     "one inserted": [
         ("update journal_entries set position=position+1000 where position>=5",),
         ("update journal_entries set position=position-999 where position>1000",),
-        (
-            "insert into journal_entries (position, body, leaf, at, kind) "
-            "select 5, body, leaf, at, kind from journal_entries where position=4",
-        ),
+        (INSERT_A_COPY,),
     ],
     "the time in a column": [("update journal_entries set at=at+1 where position=5",)],
 }
@@ -250,7 +252,7 @@ def test_a_log_under_another_key_is_not_ours(site, tmp_path):
 
 
 def exported(site):
-    written = []
+    written: list[bytes] = []
     write_export(site.records, site.log, written.append)
     return b"".join(written).splitlines(keepends=True)
 

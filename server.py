@@ -16,6 +16,7 @@ from crypto import KeyRing, Signer, selftest
 from crypto.key_file import FileKeyRing
 from domain.clock import Clock, system_clock
 from domain.errors import Misconfigured
+from domain.link import LinkKind
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
 from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
@@ -30,6 +31,8 @@ from transfer import Archiving, Limits, Recovery, Sending
 
 KEY_FILE = "bilaga.key"
 BLOBS = "blobs"
+PUBLIC_URL = "public-url"
+"""The mark under which the service keeps its address, for commands beside it."""
 Steps = Callable[[str], None]
 
 
@@ -66,6 +69,16 @@ class Site:
     steps: Steps
     created: bool
     """Whether this very start made the site."""
+
+    @property
+    def public_url(self) -> str:
+        """What links begin with: the setting, else what the service last said it listens on."""
+        said = self.records.read(lambda unit: unit.site.get(PUBLIC_URL))
+        return self.settings.public_url or said or "http://127.0.0.1:8080"
+
+    def link_url(self, kind: LinkKind, token: str) -> str:
+        """A link's address."""
+        return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
 
 
 def unwatched(step: str) -> None:

@@ -20,7 +20,7 @@ from domain.event import Event, EventKind
 from jobs import Job, Jobs
 from links import Post
 from links.smtp import SmtpMailer
-from server import Site
+from server import PUBLIC_URL, Site
 from storage import Unit
 from transfer import Pump, Reception, Rescan, Scanner, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
@@ -75,6 +75,7 @@ async def _run(site: Site, host: str, port: int, say: Callable[[str], None]) -> 
 
 
 def _ready(site: Site, services: Services, local: str, say: Callable[[str], None]) -> None:
+    site.records.write(lambda unit: unit.site.put(PUBLIC_URL, services.public_url))
     if site.created:
         made = site.records.write(
             lambda unit: site.people.make_sign_in(unit, SYSTEM, Role.ADMIN, "First administrator")

@@ -15,7 +15,8 @@ FLOORS = "floors: arrows go down, siblings do not meet"
 ENGINES = frozenset(tree.contract("server.py and cli alone know the engines")["protected_modules"])
 # A folder's face is its __init__.py. Storage has two rooms with a face each.
 FACES = frozenset({*tree.FLOORS, "storage.blobs", "storage.records"})
-SEE_ENGINES = {"server", "cli"}
+WIRING = ENGINES | frozenset(tree.contract("server.py and cli alone open a site")["protected_modules"])
+WIRES = {"server", "service", "cli"}
 
 
 def strays(top: str, imports: Iterable[tuple[int, str]]) -> list[str]:
@@ -25,7 +26,7 @@ def strays(top: str, imports: Iterable[tuple[int, str]]) -> list[str]:
         other = target.split(".", 1)[0]
         if other not in tree.FLOORS or other in (top, "domain") or target in FACES:
             continue
-        if top in SEE_ENGINES and (target in ENGINES or target.rpartition(".")[0] in ENGINES):
+        if top in WIRES and (target in WIRING or target.rpartition(".")[0] in WIRING):
             continue
         found.append(f"line {line}: {target}")
     return found
@@ -73,6 +74,8 @@ def test_other_folders_are_imported_by_their_faces(path):
 
 
 def test_every_folder_of_code_is_known_to_every_tool():
+    modules = {path.stem for path in tree.files() if path.suffix == ".py" and len(path.parts) == 1}
+    assert set(tree.TOP) == modules
     folders = {path.parts[0] for path in tree.files() if path.parts[1:] == ("__init__.py",)}
     tool = tree.PYPROJECT["tool"]
     assert set(tree.FLOORS) == folders
@@ -87,7 +90,7 @@ def test_every_folder_of_code_is_known_to_every_tool():
 
 
 def test_every_engine_of_the_contract_is_there():
-    assert sorted(ENGINES - tree.modules()) == []
+    assert sorted(WIRING - tree.modules()) == []
 
 
 def test_every_engine_is_held_to_the_contract_of_its_port():
@@ -101,11 +104,17 @@ def test_every_engine_is_held_to_the_contract_of_its_port():
 def test_a_face_does_not_import_its_engines():
     for path in tree.code():
         if path.name == "__init__.py":
-            assert {target for _, target in tree.imports(path)} & ENGINES == set(), path
+            assert {target for _, target in tree.imports(path)} & WIRING == set(), path
 
 
-def test_server_imports_no_command():
-    assert [name for _, name in tree.imports(Path("server.py")) if name.split(".")[0] == "cli"] == []
+@pytest.mark.parametrize("top", tree.TOP)
+def test_the_modules_at_the_top_import_no_command(top):
+    assert [name for _, name in tree.imports(Path(f"{top}.py")) if name.split(".")[0] == "cli"] == []
+
+
+@pytest.mark.parametrize("top", sorted({*tree.TOP} - {"settings"}))
+def test_the_modules_at_the_top_leave_other_packages_to_the_floors(top):
+    assert foreign(tree.imports(Path(f"{top}.py"))) == []
 
 
 @pytest.mark.parametrize("path", in_floors("domain"), ids=str)

@@ -13,7 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS: tuple[str, ...] = tuple(PYPROJECT["tool"]["importlinter"]["root_packages"])
 BELOW_WEB = tuple(floor for floor in FLOORS if floor not in ("web", "cli"))
-TOP = ("logs", "server", "settings")
+TOP = tuple(
+    entry.removeprefix("/").removesuffix(".py")
+    for entry in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
+    if entry.endswith(".py")
+)
 
 
 @cache
@@ -79,8 +83,21 @@ def imports_of(tree: ast.Module) -> list[tuple[int, str]]:
             assert node.module
             for alias in node.names:
                 deeper = f"{node.module}.{alias.name}"
-                found.append((node.lineno, deeper if deeper in modules() else node.module))
+                inner = deeper in modules() and alias.name not in shown(node.module)
+                found.append((node.lineno, deeper if inner else node.module))
     return found
+
+
+@cache
+def shown(module: str) -> frozenset[str]:
+    """What a folder's face lists in ``__all__``: a function there may bear its module's name."""
+    path = Path(*module.split("."), "__init__.py")
+    if path not in files():
+        return frozenset()
+    lists = [
+        node.value for node in parsed(path).body if isinstance(node, ast.Assign) and "__all__" in ast.unparse(node)
+    ]
+    return frozenset(name for value in lists for name in ast.literal_eval(value))
 
 
 def contract(name: str) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def test_other_folders_are_imported_by_their_faces(path):
 def test_every_folder_of_code_is_known_to_every_tool():
     modules = {path.stem for path in tree.files() if path.suffix == ".py" and len(path.parts) == 1}
     assert set(tree.TOP) == modules
+    assert set(tree.contract("the top modules are cli's alone")["forbidden_modules"]) == modules
     folders = {path.parts[0] for path in tree.files() if path.parts[1:] == ("__init__.py",)}
     tool = tree.PYPROJECT["tool"]
     assert set(tree.FLOORS) == folders

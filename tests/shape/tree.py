@@ -13,11 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FLOORS: tuple[str, ...] = tuple(PYPROJECT["tool"]["importlinter"]["root_packages"])
 BELOW_WEB = tuple(floor for floor in FLOORS if floor not in ("web", "cli"))
-TOP = tuple(
-    entry.removeprefix("/").removesuffix(".py")
-    for entry in PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["include"]
-    if entry.endswith(".py")
-)
+TOP = tuple(sorted(path.stem for path in ROOT.glob("*.py")))
 
 
 @cache

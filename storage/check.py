@@ -157,8 +157,6 @@ class Check:
 
     def _without_bytes(self, finding: Finding, blob_id: BlobId) -> Finding:
         """Delete a blob that no living attachment names, if the row says so in a transaction that writes."""
-        if finding.kind is FindingKind.BLOB_UNFINISHED:
-            return finding  # deleting it would take the finished one too
         row = self._records.write(partial(_named, blob_ids={blob_id})).get(blob_id)
         if row is not None and row.state is not AttachmentState.PURGED:
             return finding
@@ -199,7 +197,7 @@ class Check:
             self._note(unit, done)
             return done
 
-        return self._records.write(work) if key.purpose == ATTACHMENT else finding
+        return self._records.write(work)
 
     # -- sums, journal, what is unfinished -----------------------------------------------------------------------------
     def _check_quotas(self, *, repair: bool) -> Iterator[Finding]:

@@ -100,9 +100,22 @@ def test_a_tombstone_without_a_certificate_is_found(site):
     assert site.check(repair=True) == [(K.CERTIFICATE_MISSING, named(3), False)]
 
 
-def test_what_is_being_received_or_purged_needs_no_blob(site):
+def test_what_is_being_received_needs_no_blob(site):
     site.change(lambda unit: site.add(unit, 4, S.RECEIVING))
     assert site.check() == []
+
+
+def test_more_rows_than_a_batch_are_all_looked_at(site):
+    site.sql(
+        "CREATE TEMP TABLE more AS WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n LIMIT 600) "
+        "SELECT n.i AS n, attachments.* FROM n, attachments WHERE id = 'attachment-1'",
+        "UPDATE more SET id = 'attachment-' || n, blob_id = printf('%032x', n)",
+        "ALTER TABLE more DROP COLUMN n",
+        "INSERT INTO attachments SELECT * FROM more",
+    )
+    missing = {subject for kind, subject, _ in site.check() if kind is K.BLOB_MISSING}
+    assert missing == {named(1000 + i) for i in range(600)}
+    assert len(missing) > BATCH
 
 
 def test_a_row_that_is_purged_while_it_is_looked_at_is_not_found(site):
@@ -170,6 +183,22 @@ def test_leavings_beside_a_finished_blob_are_found_and_not_deleted_with_it(site)
     site.blobs = Both(site.memory)
     assert site.check(repair=True, alone=True) == [(K.BLOB_UNFINISHED, named(1), False)]
     assert site.memory.stat(blob_of(1)) is not None
+
+
+def test_leavings_that_become_a_blob_while_they_are_looked_at_are_not_found(site):
+    site.change(lambda unit: site.add(unit, 4))
+    writer = site.memory.create(blob_of(4), None)
+    writer.write(bytes([4]) * 66)
+
+    class Finishing(Around):
+        def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:
+            yield from site.memory.iterate(after)
+            if site.memory.stat(blob_of(4)) is None:
+                writer.commit()
+
+    site.blobs = Finishing(site.memory)
+    assert site.check(alone=True) == [(K.BLOB_MISSING, named(4), False)]
+    assert site.check(alone=True) == []
 
 
 def test_a_tombstones_blob_is_found_and_deleted_however_young(site):
@@ -306,6 +335,7 @@ def test_a_journal_shorter_than_its_last_checkpoint_is_found(site):
 
 def test_a_stale_upload_is_found_and_its_rows_stay(site):
     site.change(lambda unit: site.add(unit, 4, S.RECEIVING))
+    site.blobs.create(blob_of(4), None).write(b"half")
     assert site.check() == []
     assert site.check(repair=True, alone=True) == [(K.UPLOAD_STALE, named(4), False)]
     site.later = 25 * HOUR

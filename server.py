@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -15,70 +14,22 @@ from audit import FileExport, Log
 from crypto import KeyRing, Signer, selftest
 from crypto.key_file import FileKeyRing
 from domain.clock import Clock, system_clock
-from domain.errors import Misconfigured
-from domain.link import LinkKind
+from domain.errors import Misconfigured, SiteLocked
+from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
 from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
-from storage import BlobStore, Digesting, Records
+from storage import Records
 from storage.blobs.file import FileBlobStore
 from storage.records.lock import SiteLock
 from storage.records.sqlite import DATABASE, SqliteRecords
 from storage.records.upgrade import upgrade
 from tickets import Facts, View
-from transfer import Archiving, Limits, Recovery, Sending
+from transfer import Archiving, Limits, Recovery, Sending, Steps
 
 KEY_FILE = "bilaga.key"
 BLOBS = "blobs"
-PUBLIC_URL = "public-url"
-"""The mark under which the service keeps its address, for commands beside it."""
-Steps = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Everything of a site but the web: what commands use, and what the service is built on."""
-
-    settings: Settings
-    clock: Clock
-    records: Records
-    blobs: BlobStore
-    ring: KeyRing
-    log: Log
-    keys: Keys
-    rotation: Rotation
-    people: People
-    policy: Policy
-    facts: Facts
-    view: View
-    outlook: Outlook
-    holds: HoldsDesk
-    purge: Purge
-    issuing: Issuing
-    listing: Listing
-    revoking: Revoking
-    redeeming: Redeeming
-    passcodes: Passcodes
-    codes: RecipientCodes
-    sending: Sending
-    archiving: Archiving
-    recovery: Recovery
-    limits: Limits
-    digesting: Digesting
-    steps: Steps
-    created: bool
-    """Whether this very start made the site."""
-
-    @property
-    def public_url(self) -> str:
-        """What links begin with: the setting, else what the service last said it listens on."""
-        said = self.records.read(lambda unit: unit.site.get(PUBLIC_URL))
-        return self.settings.public_url or said or "http://127.0.0.1:8080"
-
-    def link_url(self, kind: LinkKind, token: str) -> str:
-        """A link's address."""
-        return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
 
 
 def unwatched(step: str) -> None:
@@ -200,3 +151,17 @@ def _folder(path: Path) -> Path:
 def _ring(path: Path, now: datetime, *, created: bool) -> FileKeyRing:
     # Never a new key beside an existing database: what is in it would be lost, and nobody would be told (S-37).
     return FileKeyRing.create(path, now) if created and not path.exists() else FileKeyRing(path)
+
+
+def upgrade_database(settings: Settings) -> bool:
+    """Bring the schema to this release's; whether anything was to be done. Raises Misconfigured."""
+    return upgrade(settings.path("database_url", "sqlite", DATABASE))
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether a service serves the site at this moment."""
+    try:
+        SiteLock(settings.data_dir).release()
+    except SiteLocked:
+        return True
+    return False

@@ -10,20 +10,21 @@ from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
 from importlib.metadata import version
+from threading import Thread
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from transfer.clamd import ClamdScanner
 
 from domain.actor import SYSTEM, Role
 from domain.errors import BilagaError, ChainBroken, Misconfigured
 from domain.event import Event, EventKind
+from installation import PUBLIC_URL, Site
 from jobs import Job, Jobs
 from links import Post
 from links.smtp import SmtpMailer
-from server import PUBLIC_URL, Site
 from storage import Unit
 from transfer import Pump, Reception, Rescan, Scanner, Sealing, Sniffer, TypePolicy
-from transfer.clamd import ClamdScanner
 from web import (
     Addresses,
     Csrf,
@@ -45,12 +46,19 @@ log = logging.getLogger(__name__)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def run(site: Site, *, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve a site until a signal; ``say`` prints a line for the operator. Raises Misconfigured."""
-    asyncio.run(_run(site, host, port, say))
+def run(
+    site: Site, *, host: str, port: int, say: Callable[[str], None], then: Callable[[str], None] | None = None
+) -> None:
+    """Serve a site until a signal; ``say`` prints a line for the operator. Raises Misconfigured.
+
+    ``then`` is called in a thread, with the local address, once connections are taken.
+    """
+    asyncio.run(_run(site, host, port, say, then))
 
 
-async def _run(site: Site, host: str, port: int, say: Callable[[str], None]) -> None:
+async def _run(
+    site: Site, host: str, port: int, say: Callable[[str], None], then: Callable[[str], None] | None
+) -> None:
     with ExitStack() as stack:
         try:
             listener = socket.create_server(
@@ -68,13 +76,15 @@ async def _run(site: Site, host: str, port: int, say: Callable[[str], None]) -> 
             application,
             listener,
             drain_seconds=site.settings.drain_seconds,
-            ready=lambda: _ready(site, services, local, say),
+            ready=lambda: _ready(site, services, local, say, then),
         )
         site.records.write(lambda unit: site.log.append(unit, Event(EventKind.SERVICE_STOPPED, SYSTEM)))
         _checkpoint(site)
 
 
-def _ready(site: Site, services: Services, local: str, say: Callable[[str], None]) -> None:
+def _ready(
+    site: Site, services: Services, local: str, say: Callable[[str], None], then: Callable[[str], None] | None
+) -> None:
     site.records.write(lambda unit: unit.site.put(PUBLIC_URL, services.public_url))
     if site.created:
         made = site.records.write(
@@ -84,6 +94,8 @@ def _ready(site: Site, services: Services, local: str, say: Callable[[str], None
     if services.scanner is None:
         say("no malware scanner is configured (CLAMD_URL): files are taken unscanned, and say so")
     say(f"listening on {local}")
+    if then is not None:
+        Thread(target=then, args=(local,), name="then", daemon=True).start()
 
 
 def _prepare(site: Site) -> None:
@@ -108,7 +120,7 @@ def _services(site: Site, stack: ExitStack, local: str) -> Services:
     hosts |= {f"{name}:{own.port}" for name in LOOPBACK}
     secret = site.ring.secret
     scanner = _scanner(site)
-    shared = {field.name: getattr(site, field.name) for field in fields(Services) if hasattr(site, field.name)}
+    shared = {name: getattr(site, name) for name in {f.name for f in fields(Services)} & {f.name for f in fields(Site)}}
     pump = Pump(settings.transfers)
     stack.callback(pump.close)
     hop = Hop(site.records)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
 from cli.main import Context
+
+if TYPE_CHECKING:
+    from domain.ids import PrincipalId
+    from storage import Principal, Unit
 
 
 @click.group()
@@ -41,13 +49,17 @@ def revoke(context: Context, principal: str) -> None:
         site.records.write(lambda unit: site.people.disable(unit, SYSTEM, PrincipalId(principal)))
 
 
+def _page(unit: Unit, after: PrincipalId | None) -> Sequence[Principal]:
+    return unit.access.principals(after=after, limit=500)
+
+
 @apikey.command(name="list")
 @click.pass_obj
 def list_(context: Context) -> None:
     """Principals: id, role, since when, name."""
     with context.site() as site:
-        after = None
-        while rows := site.records.read(lambda unit, after=after: unit.access.principals(after=after, limit=500)):
+        after: PrincipalId | None = None
+        while rows := site.records.read(partial(_page, after=after)):
             for row in rows:
                 ended = "  (ended)" if row.disabled_at else ""
                 click.echo(f"{row.id}  {row.role.value:10}{row.created_at:%Y-%m-%d}  {site.people.name(row)}{ended}")

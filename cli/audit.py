@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -35,11 +36,12 @@ def verify(ctx: click.Context, *, as_json: bool, file: Path | None, public_key: 
         with context.site() as site:
             report = verify_log(kept_entries(site.records), kept_checkpoints(site.records), site.log.public_key)
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        click.echo(json.dumps({**asdict(report), "root": report.root.hex()}))
     elif report.intact:
-        click.echo(f"intact: {report.size} entries, signed up to {report.signed_size}")
+        click.echo(f"intact: {report.entries} entries, {report.signed} of them signed")
     else:
-        click.echo(f"BROKEN at record {report.first_bad}: {report.reason}")
+        last = "" if report.last_bad in {None, report.first_bad} else f" to {report.last_bad}"
+        click.echo(f"BROKEN at record {report.first_bad}{last}: {report.reason}")
     if not report.intact:
         ctx.exit(BROKEN_LOG)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.exits import FINDINGS
 from cli.main import Context
 
 
@@ -20,10 +21,9 @@ def list_(context: Context) -> None:
 
     with context.site() as site:
         for one in site.rotation.list(SYSTEM):
-            generation = one.generation
             click.echo(
-                f"{generation.number:4}  {generation.state.value:10}{generation.created_at:%Y-%m-%d %H:%M}  "
-                f"{one.wrapped} keys now, {one.uses} ever"
+                f"{one.number:4}  {one.state.value:10}{one.created_at:%Y-%m-%d %H:%M}  "
+                f"{one.keys} keys now, {one.uses} ever"
             )
 
 
@@ -38,14 +38,19 @@ def rotate(context: Context) -> None:
 
 
 @keys.command()
-@click.pass_obj
-def rewrap(context: Context) -> None:
+@click.pass_context
+def rewrap(ctx: click.Context) -> None:
     """Move every data key to the newest generation; no blob is touched, and it may be stopped and run again."""
     from domain.actor import SYSTEM
 
+    context: Context = ctx.obj
     with context.site() as site:
         done = site.rotation.rewrap(SYSTEM)
-    click.echo(f"{done.moved} moved", err=True)
+    click.echo(f"{done.count} moved", err=True)
+    for owner, code in done.failed:
+        click.echo(f"NOT moved {owner}: {code}", err=True)
+    if done.failed:
+        ctx.exit(FINDINGS)
 
 
 @keys.command()

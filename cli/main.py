@@ -16,7 +16,7 @@ from cli.exits import exit_code
 from domain.errors import BilagaError
 
 if TYPE_CHECKING:
-    from server import Site
+    from installation import Site
     from settings import Settings
 
 
@@ -84,10 +84,17 @@ class Families(click.Group):
             where = f"{error.field}: " if error.field and error.field not in error.detail else ""
             click.echo(f"bilaga: {where}{error.detail}", err=True)
             ctx.exit(exit_code(error))
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
         except BrokenPipeError:
             # Whoever read our output has gone; what was asked for was done or not by then, and 141 says so.
             sys.stderr.close()
             ctx.exit(141)
+        except Exception as error:
+            if os.environ.get("BILAGA_LOG_LEVEL") == "debug":
+                raise
+            click.echo(f"bilaga: internal error ({type(error).__name__}); BILAGA_LOG_LEVEL=debug shows more", err=True)
+            ctx.exit(70)
 
 
 _MODULES = {"apikey": "access", "signin": "access", "organisation": "ticket", "demo": "serve"}

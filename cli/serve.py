@@ -24,7 +24,24 @@ def serve(context: Context, host: str, port: int, workers: int) -> None:
     settings = context.settings()
     logs.start(settings.log_level)
     with open_site(settings, serving=True) as site:
-        run(site, host=host, port=port, say=lambda line: click.echo(line))
+        run(site, host=host, port=port, say=click.echo)
 
 
-COMMANDS = {"serve": serve}
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
+@click.pass_obj
+def demo(context: Context, host: str, port: int) -> None:
+    """Run the service with a sample ticket, and print its upload link and an agent's sign-in link."""
+    import logs
+    from demo import show
+    from server import open_site
+    from service import run
+
+    settings = context.settings()
+    logs.start("warning" if settings.log_level == "info" else settings.log_level)
+    with open_site(settings, serving=True) as site:
+        run(site, host=host, port=port, say=click.echo, then=lambda url: show(site, url, click.echo))
+
+
+COMMANDS = {"serve": serve, "demo": demo}

@@ -10,7 +10,7 @@ import click
 from domain.clock import parse_rfc3339
 
 
-class _Instant(click.ParamType):
+class _Instant(click.ParamType[datetime]):
     name = "TS"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
@@ -22,19 +22,21 @@ class _Instant(click.ParamType):
             return self.fail(f"{value}: not an RFC 3339 instant with a zone, such as 2026-11-24T11:00:00Z", param, ctx)
 
 
-class _DateOrNever(click.ParamType):
+class _DateOrNever(click.ParamType[date | str]):
     name = "DATE|never"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date | str:
-        if isinstance(value, date) or value == "never":
+        if isinstance(value, date):
             return value
+        if value == "never":
+            return "never"
         try:
             return date.fromisoformat(value)
         except ValueError:
             return self.fail(f"{value}: neither a date such as 2027-03-31 nor never", param, ctx)
 
 
-class _Day(click.ParamType):
+class _Day(click.ParamType[date]):
     name = "DATE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:

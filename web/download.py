@@ -148,7 +148,7 @@ async def _prove_code(request: web.Request, page: DownloadPage, fields: dict[str
 def _letter(services: Services, request: web.Request, link: Link, code: str) -> tuple[str, str]:
     language = services.pages.language(request, link.language)
     subject = language.text("Your code for a file: %(code)s", code=code)
-    text = services.pages.text("code.txt", language, code=code, host=services.public_url)
+    text = services.pages.mail("code.txt", language, code=code, host=services.public_url)
     return subject, text
 
 

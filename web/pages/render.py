@@ -78,7 +78,7 @@ class Pages:
         """A template's text in a language."""
         return self._environments[language.tag].get_template(template).render(**values)
 
-    def text(self, template: str, language: Language, **values: Any) -> str:
+    def mail(self, template: str, language: Language, **values: Any) -> str:
         """A mail's text in a language: plain, so nothing is escaped."""
         return str(unescape(self.html(template, language, **values)))
 

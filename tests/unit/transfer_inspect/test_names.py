@@ -7,10 +7,10 @@ import unicodedata
 from urllib.parse import unquote
 
 import pytest
-from domain.errors import BadInput
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from domain.errors import BadInput
 from transfer.names import content_disposition, extensions, stored_name, unique_names
 
 ZWJ, ZWNJ, ZWSP, BOM, RLO, LRI, PDI = "\u200d", "\u200c", "\u200b", "\ufeff", "\u202e", "\u2066", "\u2069"
@@ -22,8 +22,12 @@ THUMB = "\U0001f44d\U0001f3fd"
 awkward = st.text(
     st.one_of(
         st.characters(),
-        st.sampled_from([*'/\\:*?"<>|. \t\r\n%;=', ZWJ, ZWSP, BOM, RLO, LRI, PDI, "\u0301", "\u0338", "\u00a0", "\u3000"]),
-        st.sampled_from([*"\U0001f468\U0001f3fd\U0001f1f8\U0001f1ea", "\u05d0", "\u0627", "å", "å", "\u1100", "\u1161"]),
+        st.sampled_from(
+            [*'/\\:*?"<>|. \t\r\n%;=', ZWJ, ZWSP, BOM, RLO, LRI, PDI, "\u0301", "\u0338", "\u00a0", "\u3000"]
+        ),
+        st.sampled_from(
+            [*"\U0001f468\U0001f3fd\U0001f1f8\U0001f1ea", "\u05d0", "\u0627", "å", "å", "\u1100", "\u1161"]
+        ),
     ),
     max_size=400,
 )
@@ -72,7 +76,18 @@ def test_a_name_is_stored_as_s_44_says(raw, stored):
 
 @pytest.mark.parametrize(
     "raw",
-    ["a\0b", b"a\0b", b"\xff.txt", b"\xc0\xae.txt", b"\xed\xa0\x80", "\ud800.txt", "\udcff", "x" * 1025, "å" * 513, b"y" * 1025],
+    [
+        "a\0b",
+        b"a\0b",
+        b"\xff.txt",
+        b"\xc0\xae.txt",
+        b"\xed\xa0\x80",
+        "\ud800.txt",
+        "\udcff",
+        "x" * 1025,
+        "å" * 513,
+        b"y" * 1025,
+    ],
 )
 def test_a_nul_invalid_utf_8_and_more_than_a_kibibyte_are_refused_by_field(raw):
     with pytest.raises(BadInput) as refused:
@@ -227,7 +242,9 @@ def test_names_in_an_archive_are_made_unique(names, unique):
     assert unique_names(names) == unique
 
 
-@given(st.lists(st.one_of(awkward, st.sampled_from(["a.txt", "A.txt", "a (2).txt", "a" * 255, "å" * 127])), max_size=12))
+@given(
+    st.lists(st.one_of(awkward, st.sampled_from(["a.txt", "A.txt", "a (2).txt", "a" * 255, "å" * 127])), max_size=12)
+)
 def test_no_two_names_in_an_archive_fall_together_and_none_is_a_path(names):
     unique = unique_names(names)
     assert len(unique) == len(names)

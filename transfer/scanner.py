@@ -63,8 +63,8 @@ class Scanner(Protocol):
 
 
 class BreakingScanner:
-    """A Scanner that, after ``failures`` in a row of the one behind it, says so at once for ``pause`` seconds instead of
-    asking again; then one caller tries (S-85). At most ``scans`` at a time (S-86), more are refused with the same error.
+    """A Scanner that, after ``failures`` in a row of the one behind it, says so at once for ``pause`` seconds instead
+    of asking again; then one caller tries (S-85). At most ``scans`` at a time (S-86), more are refused likewise.
     """
 
     def __init__(

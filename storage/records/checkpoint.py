@@ -27,14 +27,20 @@ log = logging.getLogger(__name__)
 _HEADER = 32  # bytes at the WAL's beginning; counter and salts in it change whenever it is begun anew
 _BEGUN_ANEW = _HEADER + 24 + 65536  # no longer than a header and one frame of the largest page there is
 
+ROWS = 500
+"""Changed rows from which the WAL is copied: 500 to 3000 pages, as a row has up to five indexes."""
+LONG = 4 * pragmas.KEPT_WAL
+"""Length of the WAL from which it is copied whatever the rows: commands beside the service have written to it."""
+
 
 class Checkpointer:
     """Used by the writer's thread only; ``writer`` is the DBAPI connection of its own, outside of a transaction."""
 
-    def __init__(self, path: Path, *, busy_seconds: float, threshold: int) -> None:
-        """``threshold``: bytes of WAL from which ``by_size`` copies them."""
+    def __init__(self, path: Path, *, busy_seconds: float, rows: int = ROWS, long: int = LONG) -> None:
         self._wal = path.with_name(path.name + "-wal")
-        self._threshold = self._next = threshold
+        self._rows = rows
+        self._next_rows = rows
+        self._long = self._next_long = long
         self._tidied: tuple[bytes, int] | None = None
         self._driver = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
         pragmas.apply(self._driver, writing=True)
@@ -42,16 +48,21 @@ class Checkpointer:
     def close(self) -> None:
         self._driver.close()
 
-    def by_size(self, writer: Any) -> None:
-        """Copy what no reader needs any more, if the WAL has grown long enough since."""
-        _, size = self._mark()
-        if size < self._threshold:
-            self._next = self._threshold  # it was begun anew
-        if size < self._next:
+    def after_commit(self, writer: Any) -> None:
+        """Copy what no reader needs any more, if enough was written since the last time.
+
+        The WAL's length says little: its room is used again and again, as overwriting a file and syncing it is up to
+        twice as fast as letting it grow.
+        """
+        size = self._mark()[1]
+        if size < self._long:
+            self._next_long = self._long
+        if writer.total_changes < self._next_rows and size < self._next_long:
             return
         frames, copied = self._copy(writer)
+        self._next_rows = writer.total_changes + self._rows
         # While a reader keeps its snapshot the WAL goes on growing; without this every commit would try again.
-        self._next = size + self._threshold
+        self._next_long = size + self._long
         if copied < frames:
             log.debug("records.checkpoint_partial", extra={"frames": frames, "copied": copied})
 
@@ -68,10 +79,14 @@ class Checkpointer:
         frames, copied = self._copy(writer)
         if copied < frames:
             return False
-        # A commit after a whole copy begins the WAL anew and cuts it (journal_size_limit): one page, the first of the
+        # A commit after a whole copy begins the WAL anew and cuts it to the limit, here to one page: the first of the
         # database, which holds no rows. A reader that came in between prevents that, and the commit is appended.
         (mark,) = writer.execute("PRAGMA user_version").fetchone()
-        writer.execute(f"PRAGMA user_version={(mark + 1) % 1000}")
+        writer.execute("PRAGMA journal_size_limit=0")
+        try:
+            writer.execute(f"PRAGMA user_version={(mark + 1) % 1000}")
+        finally:
+            writer.execute(f"PRAGMA journal_size_limit={pragmas.KEPT_WAL}")
         begun = self._mark()
         if begun[1] > _BEGUN_ANEW:
             return False

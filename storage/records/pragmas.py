@@ -16,9 +16,11 @@ STATEMENT_SECONDS = 60.0
 """No statement may run longer (S-81). Counting a million rows takes 2 s."""
 _STEPS = 200_000  # of SQLite's machine between two looks at the clock, about 5 ms
 
-# Free pages and the old frames of the WAL would hold wrapped keys that were destroyed (S-39): deleted rows are
-# overwritten, and a WAL that is begun anew is cut to what is in it (journal_size_limit), which also makes its length
-# mean something.
+KEPT_WAL = 4 * 1024 * 1024
+"""A WAL that is begun anew is cut to this length; the room up to there is overwritten."""
+
+# Free pages would hold wrapped keys that were destroyed (S-39), so deleted rows are overwritten; the WAL's old frames
+# are cut off by ``Checkpointer.tidy``.
 _EXPECTED: Mapping[str, int | str] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: the WAL is synced at every commit (S-5)
@@ -26,7 +28,7 @@ _EXPECTED: Mapping[str, int | str] = {
     "secure_delete": 1,
     "temp_store": 2,  # MEMORY: sorting leaves no plaintext beside the database
     "wal_autocheckpoint": 0,  # see `checkpoint`
-    "journal_size_limit": 0,
+    "journal_size_limit": KEPT_WAL,
     "trusted_schema": 0,
     "cell_size_check": 1,
 }

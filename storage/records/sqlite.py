@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from domain.clock import Clock
 from domain.errors import RecordsUnavailable
 from storage.records import pragmas
-from storage.records.checkpoint import Checkpointer
+from storage.records.checkpoint import ROWS, Checkpointer
 from storage.records.place import prepare
 from storage.records.ports.records import Unit
 from storage.records.sql.unit import SqlUnit
@@ -29,9 +29,7 @@ T = TypeVar("T")
 DATABASE = "records.sqlite"
 READERS = 16
 BUSY_SECONDS = 5.0
-CHECKPOINT_BYTES = 4 * 1024 * 1024
-"""Length of the WAL from which the writer copies it into the database: about 1000 pages."""
-_TIDY_SECONDS = 5.0
+TIDY_SECONDS = 5.0
 _TIDY_PAUSE = 0.05
 
 
@@ -60,10 +58,12 @@ class SqliteRecords:
         checkpoints: bool,
         readers: int = READERS,
         busy_seconds: float = BUSY_SECONDS,
-        checkpoint_bytes: int = CHECKPOINT_BYTES,
+        checkpoint_rows: int = ROWS,
+        tidy_seconds: float = TIDY_SECONDS,
     ) -> None:
         prepare(path)
         self._clock = clock
+        self._tidy_seconds = tidy_seconds
         self._reading = pragmas.engine(path, writing=False, connections=readers, busy_seconds=busy_seconds)
         self._writing = pragmas.engine(path, writing=True, connections=1, busy_seconds=busy_seconds)
         self._checkpointer: Checkpointer | None = None
@@ -73,8 +73,8 @@ class SqliteRecords:
             _on_driver(self._writing, partial(pragmas.check, writing=True))
             if checkpoints:
                 with translating():
-                    self._checkpointer = Checkpointer(path, busy_seconds=busy_seconds, threshold=checkpoint_bytes)
-                rest = partial(_on_driver, self._writing, self._checkpointer.by_size)
+                    self._checkpointer = Checkpointer(path, busy_seconds=busy_seconds, rows=checkpoint_rows)
+                rest = partial(_on_driver, self._writing, self._checkpointer.after_commit)
         except BaseException:
             self._dispose()
             raise
@@ -110,12 +110,12 @@ class SqliteRecords:
     def tidy(self) -> None:
         """Copy the WAL and begin it anew; without ``checkpoints`` nothing at all, the serving process does it.
 
-        Raises RecordsUnavailable where readers kept the WAL in use for 5 s: to be tried again later.
+        Raises RecordsUnavailable where readers kept the WAL in use all the time (5 s): to be tried again later.
         """
         checkpointer = self._checkpointer
         if checkpointer is None:
             return
-        deadline = time.monotonic() + _TIDY_SECONDS
+        deadline = time.monotonic() + self._tidy_seconds
         while not checkpointer.is_tidy():
             if self._writer.call(lambda: _on_driver(self._writing, checkpointer.tidy)).result():
                 return

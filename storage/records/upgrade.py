@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from domain.errors import Misconfigured, SchemaOld
+from domain.errors import Misconfigured, RecordsUnavailable, SchemaOld
 from storage.records import pragmas
 from storage.records.place import prepare
 from storage.records.translate import translating
@@ -22,6 +23,7 @@ REVISIONS = ("0001",)
 HEAD = REVISIONS[-1]
 VERSION_TABLE = "schema_version"
 
+_PAUSE = 0.05
 READ_VERSION = "SELECT version_num FROM schema_version"
 
 
@@ -40,18 +42,30 @@ def upgrade(path: Path, *, busy_seconds: float = 5.0) -> bool:
     Safe to call from several processes at once. Raises Misconfigured where the schema is newer than this program.
     """
     prepare(path)
-    with translating():
-        found = _found(path, busy_seconds)
-        if found == HEAD:
-            return False
-        if found is not None and found not in REVISIONS:
-            raise Misconfigured("The database was made by a newer version of this program.", field="database_url")
-        engine = pragmas.engine(path, writing=True, connections=1, busy_seconds=busy_seconds)
+    deadline = time.monotonic() + busy_seconds
+    while True:
         try:
-            with engine.connect() as connection:
-                migrate(connection)
-        finally:
-            engine.dispose()
+            with translating():
+                return _upgrade(path, busy_seconds)
+        except RecordsUnavailable:
+            # The busy time-out does not wait for who is making the same file a WAL database right now.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _upgrade(path: Path, busy_seconds: float) -> bool:
+    found = _found(path, busy_seconds)
+    if found == HEAD:
+        return False
+    if found is not None and found not in REVISIONS:
+        raise Misconfigured("The database was made by a newer version of this program.", field="database_url")
+    engine = pragmas.engine(path, writing=True, connections=1, busy_seconds=busy_seconds)
+    try:
+        with engine.connect() as connection:
+            migrate(connection)
+    finally:
+        engine.dispose()
     return True
 
 

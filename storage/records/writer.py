@@ -94,15 +94,10 @@ class Writer:
             jobs = [job for job in gathered if job.future.set_running_or_notify_cancel()]
             if not jobs:
                 continue
-            try:
-                if jobs[0].alone:
-                    jobs[0].result = jobs[0].work()
-                else:
-                    self._commit(jobs)
-            except BaseException as error:  # noqa: BLE001  the thread lives on, whatever a driver or a work raises
-                log.warning("records.commit_failed", extra={"works": len(jobs), "error": type(error).__name__})
-                for job in jobs:
-                    job.error = job.error or _for_one(error)
+            if jobs[0].alone:
+                _run_task(jobs[0])
+            else:
+                self._commit(jobs)
             for job in jobs:
                 _answer(job)
             self._have_rest()
@@ -116,7 +111,16 @@ class Writer:
             log.warning("records.rest_failed", extra={"error": type(error).__name__})
 
     def _commit(self, jobs: list[_Job]) -> None:
-        """Run the works and commit. Raises where nothing was committed, but for works that failed by themselves."""
+        """Run the works and commit; each has its result or its error then."""
+        try:
+            self._try_commit(jobs)
+        except BaseException as error:  # noqa: BLE001  the thread lives on, whatever a driver raises
+            log.warning("records.commit_failed", extra={"works": len(jobs), "error": type(error).__name__})
+            for job in jobs:
+                job.error = job.error or _for_one(error)
+
+    def _try_commit(self, jobs: list[_Job]) -> None:
+        """Raises where nothing was committed."""
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
@@ -148,6 +152,13 @@ def _run_alone(connection: Connection, job: _Job, *, savepoint: bool) -> None:
         if job.error is not None:
             connection.exec_driver_sql("ROLLBACK TO work")
         connection.exec_driver_sql("RELEASE work")
+
+
+def _run_task(job: _Job) -> None:
+    try:
+        job.result = job.work()
+    except BaseException as error:  # noqa: BLE001  as above
+        job.error = translated(error)
 
 
 def _for_one(error: BaseException) -> BaseException:

@@ -23,7 +23,9 @@ from storage.records.schema.types import Id, Instant
 from storage.records.sql.held import IS_HELD
 from storage.records.sql.scope import narrow, scope_values
 
-_is_live = attachments.c.state.in_(sorted(LIVE))
+# As a term that no index answers: SQLite would rather begin with the index on states, read every live attachment there
+# is and sort them (6 s for the first page of a million, against 3 ms). The test of the plans would tell.
+_is_live = func.coalesce(attachments.c.state, "").in_(sorted(LIVE))
 _joined = tickets.join(attachments, attachments.c.ticket_id == tickets.c.id)
 _is_due = (tickets.c.purge_due_at <= bindparam("before")) & tickets.c.erased_at.is_(None)
 

@@ -97,7 +97,7 @@ class Policy:
     """The site's rules, one for a class of record. ``decide`` is a ``domain.disposal.Decide``.
 
     The founding policy: a customer's files while the contract runs and one year after it, anybody else's one year
-    after the last activity, days counted in Stockholm.
+    after the last activity, days counted in UTC.
     """
 
     def __init__(self, customers: Rule, others: Rule, zone: ZoneInfo) -> None:
@@ -114,7 +114,7 @@ class Policy:
         for key in mapping:
             if key not in {"time_zone", "customers", "others"}:
                 raise Misconfigured(f"retention.{key}: there is no such setting", field=f"retention.{key}")
-        name = mapping.get("time_zone", "Europe/Stockholm")
+        name = mapping.get("time_zone", "UTC")
         try:
             zone = ZoneInfo(name)
         except (KeyError, ValueError, OSError, TypeError, AttributeError) as error:  # all that zoneinfo raises

@@ -109,7 +109,7 @@ class PurgeSite(SmallSite):
 
     def __init__(self, folder: Path, policy: Policy | None = None) -> None:
         super().__init__(folder)
-        self.policy = policy or Policy.from_mapping({})
+        self.policy = policy or Policy.from_mapping({"time_zone": "Europe/Stockholm"})
         self.blobs = StubbornStore()
         self.steps = Steps()
         self.facts = Facts(self.keys, self.log, self.policy.decide, self.clock, self.ring.secret("search"))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from domain.actor import EVERYTHING
 from domain.clock import parse_rfc3339, rfc3339
 from domain.disposal import DueItem
 from domain.errors import AlreadyPurged, BadInput, BrakeApplied, NotAllowed, NotFound, StateConflict
@@ -93,10 +94,11 @@ class PurgeOut(Shape):
     failed: list[FailedOut]
 
 
-def _due_out(item: DueItem) -> DueOut:
+def _due_out(unit: Unit, item: DueItem) -> DueOut:
+    ticket = unit.tickets.by_id(item.ticket_id, EVERYTHING)
     return DueOut(
         attachment=item.attachment_id,
-        ticket=item.ticket_id,
+        ticket=ticket.ref if ticket is not None else "",
         due_at=item.due_at,
         class_=item.retention_class,
         rule=item.rule,
@@ -144,13 +146,18 @@ def list_due(call: Call, unit: Unit) -> Reply:
         held=query.held,
     )
     shown, cursor = cursors.page("due", found, query.limit, lambda item: f"{rfc3339(item.due_at)} {item.attachment_id}")
-    return Reply(200, DuesOut(due=[_due_out(item) for item in shown], next_cursor=cursor))
+    return Reply(200, DuesOut(due=[_due_out(unit, item) for item in shown], next_cursor=cursor))
 
 
 def purge(call: Call) -> Reply:
     """``POST /retention/purge``."""
     said: PurgeIn = call.body
     report = call.services.purge.run(call.actor, now=said.now, dry_run=said.dry_run, confirm=said.confirm)
+    would, held = call.services.records.read(
+        lambda unit: tuple(
+            [_due_out(unit, item) for item in items] for items in (report.would_purge, report.kept_by_hold)
+        )
+    )
     return Reply(
         200,
         PurgeOut(
@@ -163,8 +170,8 @@ def purge(call: Call) -> Reply:
             resumed=report.resumed,
             tickets_erased=report.tickets_erased,
             items=[PurgedOut(attachment=one.attachment_id, certificate=one.certificate_id) for one in report.items],
-            would_purge=[_due_out(item) for item in report.would_purge],
-            kept_by_hold=[_due_out(item) for item in report.kept_by_hold],
+            would_purge=would,
+            kept_by_hold=held,
             failed=[FailedOut(attachment=one.attachment_id, reason=one.reason) for one in report.failed],
         ),
     )

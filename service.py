@@ -13,9 +13,6 @@ from importlib.metadata import version
 from threading import Thread
 from urllib.parse import urlsplit
 
-from aiohttp import web
-from transfer.clamd import ClamdScanner
-
 from domain.actor import SYSTEM, Role
 from domain.errors import BilagaError, ChainBroken, Misconfigured
 from domain.event import Event, EventKind
@@ -25,6 +22,7 @@ from links import Post
 from links.smtp import SmtpMailer
 from storage import Unit
 from transfer import Pump, Reception, Rescan, Scanner, Sealing, Sniffer, TypePolicy
+from transfer.clamd import ClamdScanner
 from web import (
     Addresses,
     Csrf,
@@ -187,8 +185,8 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None) -> Recepti
     )
 
 
-def _background(site: Site, services: Services) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def beside(_: web.Application) -> AsyncIterator[None]:
+def _background(site: Site, services: Services) -> Callable[[object], AsyncIterator[None]]:
+    async def beside(_: object) -> AsyncIterator[None]:
         jobs = Jobs(_jobs(site, services))
         jobs.start()
         yield

@@ -23,7 +23,7 @@ def api_routes() -> list[Route]:
 
 
 def build(
-    services: Services, *, version: str, background: Callable[[web.Application], AsyncIterator[None]] | None = None
+    services: Services, *, version: str, background: Callable[[object], AsyncIterator[None]] | None = None
 ) -> web.Application:
     """The application around its services. ``background`` runs beside it: started before, ended after serving."""
     # Streamed bodies are metered where they are taken in; nothing uses aiohttp's own reading but small requests.

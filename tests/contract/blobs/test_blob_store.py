@@ -57,7 +57,7 @@ def test_what_was_committed_reads_back(store: Store, size: int) -> None:
     with store.open(blob_id) as reader:
         assert reader.size == size
         assert reader.read_at(0, size) == content
-        assert reader.read_at(0, size + 10) == content
+        assert reader.read_at(0, 1 << 40) == content
         assert reader.read_at(size // 2, 7) == content[size // 2 : size // 2 + 7]
         assert reader.read_at(size, 5) == b""
         assert reader.read_at(size + 100, 5) == b""
@@ -246,6 +246,8 @@ def test_iterating_is_in_order_and_goes_on_after_an_id(store: Store) -> None:
     assert [stat.blob_id for stat in store.iterate(after=every[11])] == every[12:]
     assert [stat.blob_id for stat in store.iterate(after=BlobId("0" * 32))] == every
     assert list(store.iterate(after=every[-1])) == []
+    alike = [put(store, b"x", BlobId(f"ab{n:030x}")) for n in (1, 2, 3)]
+    assert [stat.blob_id for stat in store.iterate(after=alike[0])][:2] == alike[1:]
     for writer in writers:
         writer.abort()
 

@@ -25,7 +25,7 @@ GIB = 1 << 30
 
 
 class LyingDisk(Disk):
-    """``calls``: those that change something, in order; ``reads``: the others. ``failing``: a call's name and its errno;
+    """``calls``: those that change something, in order; ``reads``: the others. ``failing``: a call's name and errno;
     it then does nothing, but for a close. Syncing the store's own folder, or one above, is called ``sync_root``.
     """
 

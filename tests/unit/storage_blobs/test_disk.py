@@ -98,8 +98,10 @@ def test_a_new_file_is_new(tmp_path: Path) -> None:
             disk.open_new(tmp_path / name)
 
 
-def test_the_kernel_is_asked_what_lies_under_a_folder() -> None:
-    assert Disk().file_system(Path("/proc")) == "proc"
+def test_the_kernel_is_asked_what_lies_under_a_folder(tmp_path: Path) -> None:
+    disk = Disk()
+    assert disk.file_system(Path("/proc")) == "proc"
+    assert disk.file_system(tmp_path) != "proc"
 
 
 def test_writeback_begins_and_is_no_promise(tmp_path: Path) -> None:

@@ -121,7 +121,8 @@ def test_another_start_finds_what_was_committed(tmp_path: Path) -> None:
 
 
 def test_strangers_in_the_folder_are_no_blobs(tmp_path: Path) -> None:
-    store = FileBlobStore(tmp_path)
+    disk = LyingDisk()
+    store = FileBlobStore(tmp_path, disk=disk)
     blob_id = put(store, blob_id=BlobId("ab" * 16))
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "lost+found" / ("cd" * 16)).write_bytes(b"x")
@@ -135,6 +136,7 @@ def test_strangers_in_the_folder_are_no_blobs(tmp_path: Path) -> None:
     (folder / ("ab" * 15 + "00")).symlink_to(path_of(tmp_path, blob_id))
     (folder / ("ab" * 15 + "01")).mkdir()
     assert [found.blob_id for found in store.iterate()] == [blob_id]
+    assert disk.reads.count("names") == 3  # the root, ab and cd: strangers' folders may not be ours to open
     for name in ("00", "01"):
         assert store.stat(BlobId("ab" * 15 + name)) is None
 

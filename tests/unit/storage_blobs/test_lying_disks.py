@@ -115,9 +115,13 @@ def test_short_writes_are_completed(tmp_path: Path) -> None:
     disk = LyingDisk()
     disk.longest = 2
     store = FileBlobStore(tmp_path, disk=disk)
-    with store.open(put(store)) as reader:
-        assert reader.read_at(0, 20) == b"abc"
-    assert disk.calls.count("write") == 2
+    blob_id = new_blob_id()
+    with store.create(blob_id, None) as writer:
+        writer.write(memoryview(b"12345678").cast("I"))
+        assert writer.commit().size == 8
+    with store.open(blob_id) as reader:
+        assert reader.read_at(0, 20) == b"12345678"
+    assert disk.calls.count("write") == 4
 
 
 def test_a_write_that_takes_nothing_is_a_full_disk(tmp_path: Path) -> None:
@@ -125,6 +129,17 @@ def test_a_write_that_takes_nothing_is_a_full_disk(tmp_path: Path) -> None:
     disk.longest = 0
     with pytest.raises(StorageFull):
         put(FileBlobStore(tmp_path, disk=disk))
+    assert files_in(tmp_path) == []
+
+
+def test_a_disk_that_writes_less_than_it_says_is_found_out(tmp_path: Path) -> None:
+    class Liar(LyingDisk):
+        def write(self, descriptor: int, view: memoryview) -> int:
+            super().write(descriptor, view[:-1])
+            return len(view)
+
+    with pytest.raises(BlobsUnavailable, match="not what was written"):
+        put(FileBlobStore(tmp_path, disk=Liar()))
     assert files_in(tmp_path) == []
 
 

@@ -21,7 +21,7 @@ from jobs import Job, Jobs
 from links import Post
 from links.smtp import SmtpMailer
 from storage import Unit
-from transfer import Pump, Reception, Rescan, Scanner, Sealing, Sniffer, TypePolicy
+from transfer import Pump, Reception, Rescan, Scanner, Scrub, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
 from web import (
     Addresses,
@@ -41,6 +41,7 @@ from web import (
 )
 
 log = logging.getLogger(__name__)
+SCRUB_EVERY = timedelta(hours=1)
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -204,6 +205,7 @@ def _jobs(site: Site, services: Services) -> list[Job]:
         site.passcodes.sweep(unit)
         unit.answers.sweep(site.clock())
 
+    scrub = Scrub(site.records, site.blobs, site.keys, site.sending, every=SCRUB_EVERY)
     jobs = [
         Job("checkpoint", 10 * seconds, lambda: _checkpoint_if_due(site)),
         Job("purge", site.settings.purge_every, lambda: site.purge.run(SYSTEM)),
@@ -213,6 +215,7 @@ def _jobs(site: Site, services: Services) -> list[Job]:
         Job("stale", timedelta(hours=1), site.recovery.sweep),
         Job("tidy", timedelta(hours=1), site.records.tidy),
         Job("keys", timedelta(hours=1), site.rotation.tick),
+        Job("scrub", SCRUB_EVERY, scrub.run),
     ]
     if services.scanner is not None:
         rescan = Rescan(site.records, site.blobs, site.keys, site.log, site.clock, services.scanner)

@@ -9,6 +9,8 @@ from transfer.ranges import parse_range, select
 from transfer.receive import Received, ReceivedFile, Reception, Touched
 from transfer.recovery import Recovery
 from transfer.sandbox import Sniffer
+from transfer.scanner import Scanner
+from transfer.scrub import Scrub
 from transfer.sealing import Sealing
 from transfer.send import Content, Download, Reading, Sending
 from transfer.steps import Steps
@@ -29,6 +31,8 @@ __all__ = [
     "ReceivedFile",
     "Reception",
     "Recovery",
+    "Scanner",
+    "Scrub",
     "Sealed",
     "Sealing",
     "Sending",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -145,6 +146,9 @@ class LinkLife(RuleBasedStateMachine):
 
     @rule(link=st.one_of(uploads, downloads))
     def a_link_is_revoked(self, link: UploadLink | DownloadLink) -> None:
+        self.revoke(link)
+
+    def revoke(self, link: UploadLink | DownloadLink) -> None:
         if link.issued is not None:
             assert self.site.revoke(link.issued.link.id) is not link.revoked
             link.revoked = True
@@ -234,6 +238,11 @@ class LinkLife(RuleBasedStateMachine):
             assert content == bytes(SIZE)
             grant.left -= delivered
 
+    @rule(grant=grants)
+    def the_link_behind_a_grant_is_revoked(self, grant: GrantModel | None) -> None:
+        if grant is not None:
+            self.revoke(grant.link)
+
     # -- what is always so ---------------------------------------------------------------------------------------------
     @invariant()
     def counters_are_the_models(self) -> None:
@@ -262,7 +271,7 @@ class LinkLife(RuleBasedStateMachine):
         assert all(row.state is not AttachmentState.RECEIVING for row in kept["rows"])
 
 
-TestLinkLife = LinkLife.TestCase
+TestLinkLife = pytest.mark.timeout(900)(LinkLife.TestCase)  # what fails is made smaller first, and that takes its time
 TestLinkLife.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,7 +38,7 @@ lengths = st.one_of(st.integers(0, 200_000), around_segments)
 def test_any_chunking_makes_the_same_file(site, length, cuts, views, declared):
     content = random.Random(length).randbytes(length)
     edges = sorted({0, length, *(int(cut * length) for cut in cuts)})
-    pieces = [content[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [content[a:b] for a, b in pairwise(edges)]
 
     def chunks():
         for piece in pieces:

@@ -12,6 +12,8 @@ class Flight:
 
     def __init__(self) -> None:
         self.draining = False
+        self.silent: set[object] = set()
+        """Connections that have not brought a whole request head yet (S-79)."""
         self._count = 0
         self._idle = asyncio.Event()
         self._idle.set()

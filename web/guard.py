@@ -38,6 +38,7 @@ async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Counts requests in flight for the drain, measures, and writes the access line."""
     services = request.app[SERVICES]
     request[REQUEST_ID] = secrets.token_hex(8)
+    services.flight.silent.discard(request.protocol)
     started = time.monotonic()
     status = 499
     with services.flight.one():

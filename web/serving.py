@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from web.flight import Flight
 from web.services import SERVICES
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 75.0
 HEADER_SECONDS = 10.0
 MAX_LINE = 16 << 10
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 async def serve(
@@ -39,11 +41,11 @@ async def serve(
     )
     await runner.setup()
     try:
-        site = web.SockSite(runner, listener, backlog=512)
-        await site.start()
+        loop = asyncio.get_running_loop()
+        flight = application[SERVICES].flight
+        accepting = await loop.create_server(_Connections(runner, flight), sock=listener, backlog=512)
         ready()
         stop, at_once = asyncio.Event(), asyncio.Event()
-        loop = asyncio.get_running_loop()
 
         def signalled() -> None:
             (at_once if stop.is_set() else stop).set()
@@ -51,10 +53,9 @@ async def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled)
         await stop.wait()
-        flight = application[SERVICES].flight
         log.info("draining", extra={"in_flight": flight.count})
         flight.draining = True
-        await site.stop()
+        accepting.close()
         draining = asyncio.create_task(flight.drain(drain_seconds))
         waiting = asyncio.create_task(at_once.wait())
         await asyncio.wait({draining, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,3 +66,27 @@ async def serve(
         log.info("drained", extra={"in_flight": flight.count})
     finally:
         await runner.cleanup()
+
+
+class _Connections:
+    """Makes the protocol of each connection, and ends those whose first request head does not come in time: aiohttp
+    itself has no limit on that."""
+
+    def __init__(self, runner: web.AppRunner, flight: Flight) -> None:
+        if runner.server is None:
+            raise RuntimeError("the runner is not set up")
+        self._server = runner.server
+        self._flight = flight
+
+    def __call__(self) -> asyncio.Protocol:
+        connection = self._server()
+        self._flight.silent.add(connection)
+        asyncio.get_running_loop().call_later(HEADER_SECONDS, self._end_if_silent, connection)
+        return connection
+
+    def _end_if_silent(self, connection: web.RequestHandler) -> None:
+        if connection in self._flight.silent:
+            self._flight.silent.discard(connection)
+            if connection.transport is not None:
+                connection.transport.write(TOO_SLOW)
+            connection.force_close()

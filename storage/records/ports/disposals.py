@@ -15,10 +15,16 @@ class Disposals(Protocol):
     """Attachments whose ticket's time is up, by the index on tickets' ``purge_due_at``."""
 
     def due(
-        self, before: datetime, scope: Scope, *, after: tuple[datetime, AttachmentId] | None, limit: int, held: bool | None
+        self,
+        before: datetime,
+        scope: Scope,
+        *,
+        after: tuple[datetime, AttachmentId] | None,
+        limit: int,
+        held: bool | None,
     ) -> Sequence[DueItem]:
-        """Live attachments due at or before an instant, in order of due_at, ticket and attachment, beginning after a pair
-        (due_at, attachment id); ``held`` narrows to those a hold keeps, or to those none keeps."""
+        """Live attachments due at or before an instant, in order of due_at, ticket and attachment, beginning after a
+        pair (due_at, attachment id); ``held`` narrows to those a hold keeps, or to those none keeps."""
         ...
 
     def due_count(self, before: datetime) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """``body`` is the canonical JSON that counts (RFC 8785); the other columns repeat it for queries and prove nothing."""
+    """``body`` is the canonical JSON that counts (RFC 8785); the other columns repeat it for queries, no more."""
 
     index: int
     body: bytes

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.actor import Scope
-from domain.ids import AttachmentId, GrantId, LinkId, ReceiptId, TicketId
+from domain.ids import AttachmentId, GrantId, LinkId, TicketId
 from domain.link import Grant, Link, Receipt
 
 

@@ -42,7 +42,9 @@ class Tickets(Protocol):
         """Up to ``limit`` tickets in the order of their ids, beginning after one."""
         ...
 
-    def of_organisation(self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
+    def of_organisation(
+        self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int
+    ) -> Sequence[Ticket]:
         """An organisation's tickets in the order of their ids: what a change of its facts touches."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -38,9 +38,15 @@ def unwatched(step: str) -> None:
 
 @contextmanager
 def open_site(
-    settings: Settings, *, serving: bool, clock: Clock = system_clock, steps: Steps = unwatched
+    settings: Settings,
+    *,
+    serving: bool,
+    clock: Clock = system_clock,
+    steps: Steps = unwatched,
+    store: Callable[..., FileBlobStore] = FileBlobStore,
 ) -> Iterator[Site]:
     """A site, closed in reverse order. ``serving``: this process alone serves it and checkpoints its database.
+    ``steps`` and ``store`` are seams: crash tests hand in what kills the process at a step, or at a call of the disk.
 
     The first start makes data folder, database and key file. Raises Misconfigured, SiteLocked, SchemaOld.
     """
@@ -59,9 +65,7 @@ def open_site(
         stack.callback(records.close)
         records.ping()
         reserve = settings.space_reserve
-        blobs = FileBlobStore(
-            settings.path("storage_url", "file", BLOBS), reserve=None if reserve is None else int(reserve)
-        )
+        blobs = store(settings.path("storage_url", "file", BLOBS), reserve=None if reserve is None else int(reserve))
         stack.callback(blobs.close)
         yield _assemble(settings, clock, records, blobs, ring, steps=steps, created=created)
 

@@ -8,6 +8,7 @@ from transfer.pump import Inlet, Outlet, Pump, Slot, run_in_thread
 from transfer.ranges import parse_range, select
 from transfer.receive import Received, ReceivedFile, Reception, Touched
 from transfer.recovery import Recovery
+from transfer.rescan import Rescan
 from transfer.sandbox import Sniffer
 from transfer.scanner import Scanner
 from transfer.scrub import Scrub
@@ -31,6 +32,7 @@ __all__ = [
     "ReceivedFile",
     "Reception",
     "Recovery",
+    "Rescan",
     "Scanner",
     "Scrub",
     "Sealed",

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from crypto import Context, DataKey, SealedStream
 from domain.actor import Actor
-from domain.attachment import AttachmentState, Scan, Source
+from domain.attachment import Source
 from domain.ids import AttachmentId, BlobId, TicketId
 from domain.link import Link
+from transfer.scanning import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,4 @@ class Sealed:
     stream: SealedStream
     sha256: bytes
     media_type: str
-    state: AttachmentState
-    scan: Scan
-    scanned_by: str | None
+    outcome: Outcome

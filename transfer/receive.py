@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit import Log
 from crypto import SEGMENT_SIZE, STREAM_FORMAT, TokenPurpose, new_blob_id, new_id, new_token, token_digest
-from domain.actor import EVERYTHING, Action
+from domain.actor import EVERYTHING, SYSTEM, Action
 from domain.attachment import Attachment, AttachmentState, Scan, step
 from domain.clock import Clock
 from domain.errors import (
     BadInput,
     BilagaError,
     Gone,
+    Infected,
     LinkRevoked,
     NotFound,
     StateConflict,
@@ -233,7 +234,7 @@ class Reception:
         return received
 
     def _finish_one(self, unit: Unit, sealed: Sealed, receipt: Receipt | None) -> Attachment:
-        claim, stream = sealed.claim, sealed.stream
+        claim, stream, outcome = sealed.claim, sealed.stream, sealed.outcome
         row = unit.attachments.get(claim.attachment_id, EVERYTHING)
         if row is None or row.state is not AttachmentState.RECEIVING:
             raise StateConflict("this upload was ended", state=None if row is None else row.state.value)
@@ -248,10 +249,10 @@ class Reception:
             sealed_sha256=stream.sealed_sha256,
             commitment=stream.commitment,
             media_type=sealed.media_type,
-            state=step(row.state, sealed.state),
-            scan=sealed.scan,
-            scanned_by=sealed.scanned_by,
-            available_at=self._clock() if sealed.state is AttachmentState.AVAILABLE else None,
+            state=step(row.state, outcome.state),
+            scan=outcome.scan,
+            scanned_by=outcome.engine,
+            available_at=self._clock() if outcome.state is AttachmentState.AVAILABLE else None,
             version=row.version + 1,
         )
         unit.attachments.save(done)
@@ -266,6 +267,9 @@ class Reception:
             state=done.state.value,
             scan=done.scan.value,
         )
+        if outcome.engine is not None:
+            facts = {"scan": outcome.scan.value, "engine": outcome.engine, "signature": outcome.signature}
+            self._log.append(unit, Event(EventKind.SCAN_FINISHED, SYSTEM, row.id, facts))
         return done
 
     def _look_up(self, ids: Sequence[AttachmentId]) -> list[Attachment] | None:
@@ -287,12 +291,14 @@ class Reception:
         To be called when no ``seal`` of them runs any more. Never raises what the house knows: what could not be done
         now is done by recovery, and logged.
         """
-        code = cause.code if isinstance(cause, BilagaError) else "interrupted"
+        why = {"code": cause.code if isinstance(cause, BilagaError) else "interrupted"}
+        if isinstance(cause, Infected):
+            why["signature"] = str(cause.facts.get("signature"))
         open_claims = [claim for claim in claims if not claim.ended]
         if not open_claims:
             return
         try:
-            removed = self._records.write(lambda unit: [one for one in open_claims if self._abandon(unit, one, code)])
+            removed = self._records.write(lambda unit: [one for one in open_claims if self._abandon(unit, one, why)])
         except BilagaError as error:
             log.warning("upload.not-abandoned", extra={"attachments": len(open_claims), "code": error.code})
             return
@@ -305,12 +311,12 @@ class Reception:
             except BilagaError as error:
                 log.warning("upload.blob-left", extra={"attachment_id": claim.attachment_id, "code": error.code})
 
-    def _abandon(self, unit: Unit, claim: Claim, code: str) -> bool:
+    def _abandon(self, unit: Unit, claim: Claim, why: Mapping[str, str]) -> bool:
         row = unit.attachments.get(claim.attachment_id, EVERYTHING)
         if row is None or row.state is not AttachmentState.RECEIVING:
             return False
         end_receiving(unit, row)
-        self._write(unit, EventKind.UPLOAD_REFUSED, claim.incoming, row.id, code=code)
+        self._write(unit, EventKind.UPLOAD_REFUSED, claim.incoming, row.id, **why)
         return True
 
     def _record_refusal(self, incoming: Incoming, attachment_id: AttachmentId | None, refusal: BilagaError) -> None:

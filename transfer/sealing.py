@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any as Scanner
 
 from crypto import SealedStream, Sealer, sealed_size
 from domain.actor import EVERYTHING
@@ -16,6 +15,7 @@ from transfer.digest import SideDigest
 from transfer.inspect import TypePolicy
 from transfer.meter import Meter
 from transfer.room import extend_room
+from transfer.scanner import Scanner
 from transfer.scanning import BodyScan
 from transfer.sniffer import HEAD_LIMIT
 from transfer.steps import Steps, unwatched
@@ -159,14 +159,14 @@ class _Body:
             self._let_head_go()
         if self._sealer is None or self._writer is None or self._media_type is None:
             raise AssertionError("a body without a type")
-        verdict = self._scan.verdict()
+        outcome = self._scan.outcome()
         sha256 = self._digest.digest()
         stream = self._sealer.finish()
         stat = self._writer.commit()
         self._sealing.verify(self._claim, stream, stat)
         if self._claim.ended:
             raise Gone("this upload was ended")
-        return Sealed(self._claim, stream, sha256, self._media_type, verdict.state, verdict.scan, verdict.scanned_by)
+        return Sealed(self._claim, stream, sha256, self._media_type, outcome)
 
     def discard(self) -> None:
         """Leave nothing."""

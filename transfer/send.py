@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audit import Log
 from crypto import Context, DataKey, Unsealer
 from domain.actor import EVERYTHING, Action, Actor, Role
-from domain.attachment import LIVE, Attachment, AttachmentState, step
+from domain.attachment import Attachment, AttachmentState
 from domain.clock import Clock
 from domain.errors import (
     AlreadyPurged,
@@ -22,13 +22,13 @@ from domain.errors import (
     NotReady,
     Quarantined,
     StreamTruncated,
-    Unavailable,
 )
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId
 from domain.link import Grant
 from keys import ATTACHMENT, Keys
 from storage import BlobReader, BlobStore, Records, Unit
+from transfer.damage import report_damage
 from transfer.media_types import safe_media_type
 from transfer.ranges import select
 
@@ -204,26 +204,8 @@ class Sending:
         self._records.write(work)
 
     def report_damage(self, attachment_id: AttachmentId, cause: Damaged, actor: Actor) -> None:
-        """Make the attachment ``damaged``, with event and alarm. Raises AlreadyPurged where a purge was the cause."""
-
-        def work(unit: Unit) -> bool:
-            row = unit.attachments.get(attachment_id, EVERYTHING)
-            if row is None or row.state not in LIVE:
-                return False
-            if row.state is not AttachmentState.DAMAGED:
-                state = step(row.state, AttachmentState.DAMAGED)
-                unit.attachments.save(replace(row, state=state, version=row.version + 1))
-                facts = {"cause": type(cause).__name__}
-                self._log.append(unit, Event(EventKind.INTEGRITY_FAILED, actor, attachment_id, facts))
-            return True
-
-        try:
-            damaged = self._records.write(work)
-        except Unavailable:
-            damaged = True  # the next reader will find it again, and mark it
-        if not damaged:
-            raise AlreadyPurged from cause
-        log.error("attachment.damaged", extra={"attachment_id": attachment_id, "cause": type(cause).__name__})
+        """As ``transfer.damage`` has it. Raises AlreadyPurged where a purge was the cause."""
+        report_damage(self._records, self._log, attachment_id, cause, actor)
 
     def now(self) -> datetime:
         """The present instant, for downloads under way."""

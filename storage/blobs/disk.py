@@ -15,9 +15,14 @@ _RENAMEAT2 = getattr(_LIBC, "renameat2", None)
 _SYNC_FILE_RANGE = getattr(_LIBC, "sync_file_range", None)
 if _SYNC_FILE_RANGE is not None:
     _SYNC_FILE_RANGE.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+_FALLOCATE = getattr(_LIBC, "fallocate64", None) or getattr(_LIBC, "fallocate", None)
+if _FALLOCATE is not None:
+    _FALLOCATE.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _SYNC_FILE_RANGE_WRITE = 2
+_FALLOC_FL_KEEP_SIZE = 1
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # File systems and kernels without RENAME_NOREPLACE say one of these.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
@@ -117,6 +122,18 @@ class Disk:
     def write(self, descriptor: int, view: memoryview) -> int:
         """Bytes written, perhaps fewer than given."""
         return os.write(descriptor, view)
+
+    def allocate(self, descriptor: int, offset: int, length: int) -> None:
+        """Set room aside for a range, the file's size unchanged; where there is no such call, nothing: never glibc's
+        ``posix_fallocate``, which then writes zeros."""
+        if _FALLOCATE is not None and _FALLOCATE(descriptor, _FALLOC_FL_KEEP_SIZE, offset, length) != 0:
+            number = ctypes.get_errno()
+            if number in _NO_ROOM:
+                raise OSError(number, os.strerror(number))
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Give back the room that was set aside beyond a size."""
+        os.ftruncate(descriptor, size)
 
     def start_writeback(self, descriptor: int, offset: int, length: int) -> None:
         """Let the kernel begin to write a range, without waiting: the final sync then finds little left to do. Where

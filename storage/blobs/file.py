@@ -60,7 +60,7 @@ class FileBlobStore:
                     self._durable.discard(folder)
                 self._make(folder)
                 descriptor = self._disk.open_new(part)
-        return FileWriter(self._volume, blob_id, part, folder / blob_id, descriptor)
+        return FileWriter(self._volume, blob_id, part, folder / blob_id, descriptor, expected_size)
 
     def open(self, blob_id: BlobId) -> BlobReader:
         return self._open(blob_id)

@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 RESERVE = 2 << 30
 RESERVE_SHARE = 20
 """2 GiB, or a twentieth of a disk where that is less, stay free: purge, audit and the database need room (S-13)."""
-LOOK_AT_SPACE = 64 << 20
-"""Bytes of one blob between two looks at the free space; fewer where the reserve is small, so that 16 uploads at once
-cannot use it up between two looks."""
+AHEAD = 64 << 20
+"""Bytes of one blob for which room is looked for, and set aside, at a time; fewer where the reserve is small, so that
+16 uploads at once cannot use it up between two looks."""
 # There a name that is removed while a reader has it open lives on under another one, beyond that reader's crash: a
 # purge would not be one. And a rename that answered may not have happened once.
 NOT_LOCAL = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs"})
@@ -50,7 +50,7 @@ class Volume:
             raise Misconfigured(f"the blob store's folder must be on a local file system, not {kind}")
         total, _ = disk.space(root)
         self.reserve = min(RESERVE, total // RESERVE_SHARE) if reserve is None else reserve
-        self.look_every = max(1 << 20, min(LOOK_AT_SPACE, self.reserve // 16))
+        self.ahead = max(1 << 20, min(AHEAD, self.reserve // 16))
 
     def _make(self, folder: Path) -> None:
         """A folder and those above it, each durable in the one above (S-10)."""

@@ -134,6 +134,13 @@ class ForgetfulDisk(Disk):
         self._open[descriptor].seen += bytes(view)
         return len(view)
 
+    def allocate(self, descriptor: int, offset: int, length: int) -> None:
+        self._change("allocate")
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        self._change("truncate")
+        self._open[descriptor].seen = self._open[descriptor].seen[:size]
+
     def start_writeback(self, descriptor: int, offset: int, length: int) -> None:
         self._change("start_writeback")
 

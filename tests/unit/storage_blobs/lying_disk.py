@@ -13,6 +13,8 @@ CHANGING = (
     "make_folder",
     "open_new",
     "write",
+    "allocate",
+    "truncate",
     "start_writeback",
     "sync",
     "close",
@@ -37,6 +39,8 @@ class LyingDisk(Disk):
         """Bytes that one write or read does at most."""
         self.room = (100 * GIB, 50 * GIB)
         self.kind = "ext4"
+        self.rooms: list[int] = []
+        """Bytes of each room that was set aside."""
 
     def note(self, call: str, args: tuple[Any, ...]) -> None:
         if call == "sync_folder":
@@ -61,6 +65,8 @@ def _noted(call: str) -> Callable[..., Any]:
             real(disk, *args)
             return disk.note(call, args)
         disk.note(call, args)
+        if call == "allocate":
+            disk.rooms.append(args[2])
         if call == "write":
             return real(disk, args[0], args[1][: disk.longest])
         if call == "read":

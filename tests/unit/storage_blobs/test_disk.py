@@ -104,6 +104,26 @@ def test_the_kernel_is_asked_what_lies_under_a_folder(tmp_path: Path) -> None:
     assert disk.file_system(tmp_path) != "proc"
 
 
+def test_room_is_set_aside_without_a_change_of_size(tmp_path: Path) -> None:
+    disk = Disk()
+    descriptor = disk.open_new(tmp_path / "new")
+    disk.write(descriptor, memoryview(b"abc"))
+    disk.allocate(descriptor, 3, 10_000_000)
+    assert disk.size(descriptor) == 3
+    disk.truncate(descriptor, 3)
+    assert os.fstat(descriptor).st_blocks * 512 < 1_000_000
+    with pytest.raises(OSError, match=r"No space|too large"):
+        disk.allocate(descriptor, 0, 1 << 60)
+    disk.close(descriptor)
+
+
+def test_what_cannot_set_room_aside_does_not(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    Disk().allocate(writing, 0, 100)
+    os.close(reading)
+    os.close(writing)
+
+
 def test_writeback_begins_and_is_no_promise(tmp_path: Path) -> None:
     disk = Disk()
     descriptor = disk.open_new(tmp_path / "new")

@@ -78,6 +78,52 @@ def test_writeback_is_started_as_a_blob_grows(tmp_path: Path) -> None:
         assert "sync" not in disk.calls
 
 
+@pytest.mark.parametrize(
+    ("expected", "written", "rooms"),
+    [
+        (None, 8, []),  # small, and one that never said it would not be
+        (8, 8, []),
+        (9, 9, [9]),
+        (150, 9, [64]),  # ended early
+        (150, 150, [64, 64, 22]),
+        (9, 80, [9, 64, 64]),  # went on
+        (None, 80, [64, 64]),
+    ],
+)
+def test_room_is_set_aside_as_a_blob_grows_and_what_is_left_given_back(
+    tmp_path: Path, expected: int | None, written: int, rooms: list[int]
+) -> None:
+    """All in MiB."""
+    disk = LyingDisk()
+    store = FileBlobStore(tmp_path, disk=disk)
+    blob_id = new_blob_id()
+    with store.create(blob_id, None if expected is None else expected * MIB) as writer:
+        for _ in range(written):
+            writer.write(bytes(MIB))
+        writer.commit()
+    assert [length // MIB for length in disk.rooms] == rooms
+    first = 8 if expected is None or expected <= 8 else 0
+    given_back = bool(rooms) and first + sum(rooms) > written
+    assert disk.calls[-5:] == [
+        *(["truncate"] if given_back else disk.calls[-5:-4]),
+        "sync",
+        "close",
+        "rename_new",
+        "sync_folder",
+    ]
+    found = path_of(tmp_path, blob_id).stat()
+    assert found.st_size == written * MIB
+    assert found.st_blocks * 512 <= (written + 1) * MIB
+
+
+def test_one_great_piece_finds_room_for_itself(tmp_path: Path) -> None:
+    disk = LyingDisk()
+    with FileBlobStore(tmp_path, disk=disk).create(new_blob_id(), None) as writer:
+        writer.write(bytes(70 * MIB))
+        assert writer.commit().size == 70 * MIB
+    assert disk.rooms == [70 * MIB]
+
+
 def test_a_delete_is_durable_even_where_nothing_was_left(tmp_path: Path) -> None:
     disk = LyingDisk()
     store = FileBlobStore(tmp_path, disk=disk)

@@ -143,6 +143,26 @@ def test_a_disk_that_writes_less_than_it_says_is_found_out(tmp_path: Path) -> No
     assert files_in(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("step", "number", "said"),
+    [
+        ("allocate", errno.ENOSPC, StorageFull),
+        ("allocate", errno.EIO, BlobsUnavailable),
+        ("truncate", errno.EIO, BlobsUnavailable),
+    ],
+)
+def test_a_great_blob_that_finds_no_room_leaves_nothing(
+    tmp_path: Path, step: str, number: int, said: type[BilagaError]
+) -> None:
+    disk = LyingDisk(**{step: number})
+    store = FileBlobStore(tmp_path, disk=disk)
+    with pytest.raises(said), store.create(new_blob_id(), 100 * MIB) as writer:
+        writer.write(b"abc")
+        writer.commit()
+    assert files_in(tmp_path) == []
+    assert "sync" not in disk.calls
+
+
 # -- trust -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("step", UNTRUSTED)
 def test_a_failed_sync_is_told_and_never_tried_again_on_those_bytes(

@@ -1,6 +1,6 @@
 """The port of the database: units of work, committed whole or not at all.
 
-An engine (SQLite, PostgreSQL) implements ``Records``; everything above speaks to the stores a ``Unit`` carries. Errors of
+An engine (SQLite, PostgreSQL) implements ``Records``; all above speaks to the stores a ``Unit`` carries. Errors of
 the driver become ``RecordsUnavailable`` (or ``StorageFull``) at the engine's border.
 """
 

@@ -14,7 +14,7 @@ from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoki
 from retention import HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
 from storage import BlobStore, Digesting, Records
-from tickets import Facts, View
+from tickets import Dates, Facts, View
 from transfer import Archiving, Limits, Recovery, Sending, Steps
 
 PUBLIC_URL = "public-url"
@@ -64,3 +64,10 @@ class Site:
     def link_url(self, kind: LinkKind, token: str) -> str:
         """A link's address."""
         return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
+
+    def follow_policy(self) -> int:
+        """Compute every due date anew where the policy is not the one of the last time; how many tickets changed.
+
+        For the service and the purge only: another command may be run without the site's configuration.
+        """
+        return Dates(self.policy.decide).recompute(self.records, self.policy.fingerprint)

@@ -101,6 +101,7 @@ def _prepare(site: Site) -> None:
     """What has to be right before anything is served: crashes mended, the log whole, no key claimed by the dead."""
     site.recovery.at_start(alone=True)
     site.records.write(lambda unit: unit.answers.forget_running())
+    site.follow_policy()
     try:
         site.log.check_start(site.records)
     except ChainBroken as error:

@@ -25,6 +25,7 @@ def purge(ctx: click.Context, *, dry_run: bool, now: datetime | None, as_json: b
 
     context: Context = ctx.obj
     with context.site() as site:
+        site.follow_policy()
         report = site.purge.run(SYSTEM, now=now, dry_run=dry_run, confirm=confirm)
     if as_json:
         click.echo(

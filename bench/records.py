@@ -93,6 +93,14 @@ def an_attachment(n: int, ticket: int) -> Attachment:
     )
 
 
+def adding(n: int):
+    return lambda unit: unit.attachments.add(an_attachment(n, 1))
+
+
+def saving_it(row: Attachment):
+    return lambda unit: unit.attachments.save(row)
+
+
 def callers(records: SqliteRecords, many: int, seconds: float, first: int) -> tuple[float, float]:
     """Attachments added and attachments saved in a second, one work each, by so many callers at once."""
     rates = []
@@ -105,13 +113,13 @@ def callers(records: SqliteRecords, many: int, seconds: float, first: int) -> tu
             while time.perf_counter() < stop:
                 if not saving:
                     n = first + me + many * counts[me]
-                    records.write(lambda unit, n=n: unit.attachments.add(an_attachment(n, 1)))
+                    records.write(adding(n))
                     done[me].append(n)
                 elif counts[me] < len(done[me]):
                     row = replace(
                         an_attachment(done[me][counts[me]], 1), state=AttachmentState.AVAILABLE, size=10_240, version=2
                     )
-                    records.write(lambda unit, row=row: unit.attachments.save(row))
+                    records.write(saving_it(row))
                 else:
                     return
                 counts[me] += 1

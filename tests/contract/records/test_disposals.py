@@ -221,6 +221,7 @@ def test_pages_of_what_is_due_are_what_a_look_at_every_row_finds(records, given_
             assert len(items) <= limit
             found += [(item.due_at, item.ticket_id, item.attachment_id, item.held) for item in items]
             after = (items[-1].due_at, items[-1].attachment_id)
+            assert found == wanted[: len(found)]
         assert found == wanted
         if seen_by is None:
             assert unit.disposals.due_count(at) == sum(not row[3] for row in expected)

@@ -97,6 +97,22 @@ def test_writing_from_many_threads_loses_nothing(records):
     assert mark(records, "n") == "80"
 
 
+def test_reading_before_writing_loses_nothing_beside_another_process_that_does_the_same(opened):
+    """As two processes do it: a transaction that takes its lock only when it writes fails there, at once (SQLite), or
+    overwrites what it did not see."""
+
+    def add_one(unit) -> None:
+        unit.site.put("n", str(int(unit.site.get("n") or "0") + 1))
+
+    service, command = opened(), opened()
+    threads = [threading.Thread(target=lambda r=r: [r.write(add_one) for _ in range(40)]) for r in (service, command)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mark(service, "n") == "80"
+
+
 def test_a_work_is_not_answered_before_its_commit(records, opened):
     """Whoever has the answer finds the row on any other connection, at once and every time."""
     other = opened()

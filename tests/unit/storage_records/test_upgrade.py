@@ -99,13 +99,17 @@ def test_only_the_newest_known_schema_is_good_enough():
                 check_version(known)
 
 
-def test_a_migration_that_fails_leaves_nothing_of_itself(tmp_path):
+def test_a_migration_that_fails_leaves_nothing_of_itself_nor_of_those_before_it(tmp_path):
     path = tmp_path / "records.sqlite"
     upgrade(path)
     before = statements(path)
     (tmp_path / "versions").mkdir()
+    (tmp_path / "versions" / "9998_good.py").write_text(
+        f"from alembic import op\nrevision = '9998'\ndown_revision = {HEAD!r}\n"
+        "def upgrade():\n    op.execute('CREATE TABLE whole (n INTEGER)')\n"
+    )
     (tmp_path / "versions" / "9999_bad.py").write_text(
-        f"from alembic import op\nrevision = '9999'\ndown_revision = {HEAD!r}\n"
+        "from alembic import op\nrevision = '9999'\ndown_revision = '9998'\n"
         "def upgrade():\n    op.execute('CREATE TABLE half (n INTEGER)')\n    raise OSError('power')\n"
     )
     with connected(path) as connection:

@@ -139,7 +139,7 @@ def of_error(error: errors.BilagaError) -> Problem:
         headers["Content-Range"] = f"bytes */{error.facts.get('size', '*')}"
     if isinstance(error, errors.LoginRequired):
         headers["WWW-Authenticate"] = 'Bearer realm="bilaga"'
-    if error.field is not None and status != 404:
+    if error.field is not None and status < 500 and status not in {404, 410}:
         extra["field"] = error.field
     return Problem(status, error.code, detail, extra, headers)
 

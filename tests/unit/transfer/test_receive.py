@@ -186,6 +186,7 @@ def test_parallel_uploads_never_pass_a_link(site):
     assert sent == 5
     quota = site.records.read(lambda unit: unit.quotas.get(link.link.id))
     assert (quota.used_files, quota.used_bytes, quota.reserved_files, quota.reserved_bytes) == (5, 75, 0, 0)
+    assert site.findings() == []
 
 
 def test_events_tell_of_start_and_end(site):

@@ -56,6 +56,7 @@ def test_an_upload_that_was_not_acknowledged_is_taken_away(make_site, step, unde
     assert event["facts"]["code"] == "interrupted"
     assert event["actor"]["role"] == "system"
     assert site.recovery.at_start(alone=True) == 0
+    assert site.findings() == []
 
 
 def test_an_upload_that_was_acknowledged_stays(make_site):
@@ -64,6 +65,7 @@ def test_an_upload_that_was_acknowledged_stays(make_site):
     before = site.kept()
     assert site.recovery.at_start(alone=True) == 0
     assert site.kept() == before
+    assert site.findings() == []
     (row,) = before["rows"]
     assert site.read(AGENT, row.id) == b"text"
 
@@ -85,6 +87,7 @@ def test_a_blob_whose_row_is_gone_is_swept(make_site, step):
     site.clock.go(hours=25)
     assert site.recovery.sweep() == 1
     assert site.kept()["blobs"] == []
+    assert site.findings() == []
 
 
 def test_a_sweep_leaves_every_blob_that_a_row_names(site):

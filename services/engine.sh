@@ -10,7 +10,7 @@ die() { echo "error: $*" >&2; exit 1; }
 running() {
     local pid
     pid=$(cat "$DATA/$1.pid" 2>/dev/null) && [ -n "$pid" ] || return 1
-    grep -q '^State:[[:space:]]*[^ZX]' "/proc/$pid/status" 2>/dev/null
+    grep -q '^State:[[:space:]]*[^ZX[:space:]]' "/proc/$pid/status" 2>/dev/null
 }
 
 # launch NAME COMMAND…: in the background, in a session of its own, with its output in $DATA/NAME.out.

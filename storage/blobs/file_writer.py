@@ -23,8 +23,8 @@ SMALL = 8 << 20
 class FileWriter:
     """``BlobWriter``. ``part`` is open as ``descriptor``, empty, and becomes ``path``; ``expected`` bytes, or None.
 
-    Room is set aside as the blob grows (0.24 instead of 0.30 s of CPU a GiB on ext4, best of ten), but never all of it at
-    once: what somebody only declares takes nothing from the others.
+    Room is set aside as the blob grows (0.24 instead of 0.30 s of CPU a GiB on ext4, best of ten), but never all of it
+    at once: what somebody only declares takes nothing from the others.
     """
 
     def __init__(

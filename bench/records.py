@@ -134,13 +134,35 @@ def callers(records: SqliteRecords, many: int, seconds: float, first: int) -> tu
     return rates[0], rates[1]
 
 
+def yardstick(folder: Path, seconds: float) -> float:
+    """What one caller gets from the sqlite3 module alone, a row of the same size a commit: the disk's share."""
+    with closing(sqlite3.connect(folder / "yardstick.sqlite", isolation_level=None)) as driver:
+        driver.execute("PRAGMA journal_mode=WAL")
+        driver.execute("PRAGMA synchronous=FULL")
+        driver.execute("CREATE TABLE rows (id TEXT PRIMARY KEY, body BLOB)")
+        began = time.perf_counter()
+        n = 0
+        while time.perf_counter() - began < seconds:
+            driver.execute("BEGIN IMMEDIATE")
+            driver.execute("INSERT INTO rows VALUES (?, ?)", (number(n), b"x" * 300))
+            driver.execute("COMMIT")
+            n += 1
+        return n / (time.perf_counter() - began)
+
+
 def commits(folder: Path, seconds: float) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     records = open_site(folder, lambda: NOW)
     records.write(lambda unit: unit.tickets.put(a_ticket(1)))
     for turn, many in enumerate((1, 4, 16, 64)):
         added, saved = callers(records, many, seconds, 1 + turn * 10_000_000)
-        print(f"{many:3} callers: {added:7.0f} inserts/s  {saved:7.0f} state changes/s", flush=True)
+        alone = yardstick(folder, seconds / 2)
+        (folder / "yardstick.sqlite").unlink()
+        print(
+            f"{many:3} callers: {added:7.0f} inserts/s  {saved:7.0f} state changes/s"
+            f"  (sqlite3 alone, one caller: {alone:.0f} commits/s)",
+            flush=True,
+        )
     records.close()
 
 

@@ -137,21 +137,21 @@ class Writer:
 
 def _run_alone(connection: Connection, job: _Job, *, savepoint: bool) -> None:
     """Run a work so that its failure undoes only itself. Raises where it took the whole transaction with it."""
+    driver: Any = connection.connection.driver_connection
     if savepoint:
-        connection.exec_driver_sql("SAVEPOINT work")
+        driver.execute("SAVEPOINT work")
     try:
         job.result = job.work(connection)
     except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt raised in a work is its caller's, not the thread's
         job.error = translated(error)
     # SQLite ends the transaction by itself after some errors (disk full, I/O), even where the work caught them. The
     # works before this one are undone as well then, and a commit would say nothing about it.
-    driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         raise job.error if isinstance(job.error, Unavailable) else RecordsUnavailable()
     if savepoint:
         if job.error is not None:
-            connection.exec_driver_sql("ROLLBACK TO work")
-        connection.exec_driver_sql("RELEASE work")
+            driver.execute("ROLLBACK TO work")
+        driver.execute("RELEASE work")
 
 
 def _run_task(job: _Job) -> None:

@@ -34,7 +34,7 @@ from links.issue import NOTE
 from links.passcode import PasscodeProof, Passcodes, demand_passcode
 from links.recipient import CodeProof, demand_code, open_recipient
 from links.refusal import link_of_token, record_refusal
-from storage import Quota, Unit
+from storage import Unit
 
 GRANT_LIFE = timedelta(hours=1)
 GRANT_SLACK = 16 << 20
@@ -52,6 +52,11 @@ class UploadGrant:
     actor: Actor
     files_left: int | None
     bytes_left: int | None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can come by it. Files still on their way do not count: they may come to nothing."""
+        return any(left is not None and left <= 0 for left in (self.files_left, self.bytes_left))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,10 @@ class Redeeming:
         demand_passcode(given.link, passcode)
         return given
 
-    def upload_page(self, unit: Unit, token: str) -> UploadPage:
-        """What an upload token shows; no passcode is needed to see the form."""
-        given = self._upload(unit, token)
+    def upload_page(self, unit: Unit, token: str, *, repeating: bool = False) -> UploadPage:
+        """What an upload token shows; no passcode is needed to see the form. ``repeating``: of a full link too, for a
+        request that may be the very one that filled it (S-4)."""
+        given = self._upload(unit, token, repeating=repeating)
         link = given.link
         note = None
         if link.note_sealed is not None:
@@ -204,25 +210,25 @@ class Redeeming:
         """Delete grants that are over; how many."""
         return unit.grants.sweep(before=self._clock())
 
-    def _upload(self, unit: Unit, token: str) -> UploadGrant:
+    def _upload(self, unit: Unit, token: str, *, repeating: bool = False) -> UploadGrant:
         link = self._link(unit, token, TokenPurpose.UPLOAD)
         link.check_alive(self._clock())
         ticket = unit.tickets.by_id(link.ticket_id, EVERYTHING)
         if ticket is None or ticket.erased_at is not None:
             raise LinkRevoked
         quota = unit.quotas.get(link.id)
-        if quota is not None and _full(quota):
-            raise LinkUsedUp
-        actor = Actor(Role.REQUESTER, ticket_id=ticket.id)
-        if quota is None:
-            return UploadGrant(link, ticket, actor, link.terms.max_files, link.terms.max_bytes)
-        return UploadGrant(
+        files, size = (quota.used_files, quota.used_bytes) if quota else (0, 0)
+        most = (quota.max_files, quota.max_bytes) if quota else (link.terms.max_files, link.terms.max_bytes)
+        given = UploadGrant(
             link,
             ticket,
-            actor,
-            None if quota.max_files is None else quota.max_files - quota.used_files,
-            None if quota.max_bytes is None else quota.max_bytes - quota.used_bytes,
+            Actor(Role.REQUESTER, ticket_id=ticket.id),
+            files_left=None if most[0] is None else most[0] - files,
+            bytes_left=None if most[1] is None else most[1] - size,
         )
+        if given.full and not repeating:
+            raise LinkUsedUp
+        return given
 
     def _link(self, unit: Unit, token: str, purpose: TokenPurpose) -> Link:
         if not is_token(purpose, token):
@@ -239,13 +245,6 @@ class Redeeming:
         if attachment is None or attachment.state not in LIVE:
             raise AlreadyPurged
         return attachment
-
-
-def _full(quota: Quota) -> bool:
-    # Files still on their way do not count: they may come to nothing.
-    return (quota.max_files is not None and quota.used_files >= quota.max_files) or (
-        quota.max_bytes is not None and quota.used_bytes >= quota.max_bytes
-    )
 
 
 def _downloadable(attachment: Attachment) -> int:

@@ -100,6 +100,7 @@ def _ready(
 def _prepare(site: Site) -> None:
     """What has to be right before anything is served: crashes mended, the log whole, no key claimed by the dead."""
     site.recovery.at_start(alone=True)
+    site.purge.recover()
     site.records.write(lambda unit: unit.answers.forget_running())
     site.follow_policy()
     try:

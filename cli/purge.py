@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
@@ -11,6 +11,9 @@ from cli.exits import NOT_PURGED
 from cli.main import Context
 from cli.values import INSTANT
 from domain.clock import rfc3339
+
+PATIENCE = timedelta(seconds=30)
+"""How long to wait for a run at work, or for the lease of one that died (20 s): cron must not give up on the dead."""
 
 
 @click.command()
@@ -26,7 +29,7 @@ def purge(ctx: click.Context, *, dry_run: bool, now: datetime | None, as_json: b
     context: Context = ctx.obj
     with context.site() as site:
         site.follow_policy()
-        report = site.purge.run(SYSTEM, now=now, dry_run=dry_run, confirm=confirm)
+        report = site.purge.run(SYSTEM, now=now, dry_run=dry_run, confirm=confirm, patience=PATIENCE)
     if as_json:
         click.echo(
             json.dumps(

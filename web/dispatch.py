@@ -124,7 +124,8 @@ async def _body(request: web.Request, route: Route) -> tuple[bytes, Shape | None
 
 
 def _query(request: web.Request, route: Route) -> Shape | None:
-    names = list(request.query.keys())
+    # Of the items: the keys alone name each once.
+    names = [name for name, _ in request.query.items()]
     if len(names) != len(set(names)):
         raise BadInput("A name of the query stands there twice.")
     if route.query is None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -22,6 +23,11 @@ _TOLD: web.RequestKey[bool] = web.RequestKey("continue-sent", bool)
 # S-79: a body comes in at 1 KiB/s over half a minute, or its connection is needed for others.
 WINDOW = 30.0
 SLOWEST = 1024 * WINDOW
+
+
+def name_in_path(request: web.Request) -> bytes:
+    """The last segment of the path as the bytes that were sent: data, not a path, and perhaps no UTF-8 (S-44, S-93)."""
+    return unquote_to_bytes(request.rel_url.raw_name.encode(errors="surrogateescape"))
 
 
 async def later(request: web.Request) -> None:

@@ -19,7 +19,7 @@ MAX_PARTS = 20
 MAX_HEADERS = 16
 MAX_HEADER_BYTES = 8 << 10
 MAX_AROUND = 1 << 10
-"""Bytes allowed after the last boundary, beyond what the head of one more part could take."""
+"""Bytes allowed after the last boundary."""
 MAX_BOUNDARY = 70
 """RFC 2046, section 5.1.1."""
 MAX_FIELD = 4 << 10
@@ -61,6 +61,36 @@ class _Opening:
         return passed
 
 
+class _Around:
+    """Counts what stands in no part: between two parts there is a head at the most, after the last one next to nothing.
+
+    The parser passes over what follows its end without a word, so the end is looked for here too.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
+        self._end = b"--" + boundary + b"--"
+        self._before = b""
+        self._ended = False
+        self._bytes = 0
+
+    def fed(self, chunk: bytes | bytearray, *, saw: bool, closed: bool) -> None:
+        """The parser took a chunk and ``saw`` something of a part in it, the last part being ``closed`` at its end or
+        not. Raises BadInput."""
+        if self._ended or not saw:
+            self._bytes += len(chunk)
+        else:
+            self._bytes = 0
+        if closed and not self._ended:
+            seen = self._before + bytes(chunk)
+            at = seen.rfind(self._end)
+            if at >= 0:
+                self._ended = True
+                self._bytes = len(seen) - at - len(self._end)
+        self._before = (self._before + bytes(chunk[-len(self._end) :]))[-len(self._end) :]
+        if self._bytes > MAX_AROUND + (0 if self._ended else MAX_HEADER_BYTES):
+            raise BadInput("Something follows the end of the form.")
+
+
 def _parser(content_type: str) -> tuple[PushMultipartParser, _Opening]:
     kind, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
@@ -81,17 +111,15 @@ def _parser(content_type: str) -> tuple[PushMultipartParser, _Opening]:
 async def events(content_type: str, chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     """The events of a ``multipart/form-data`` body. Raises BadInput, TypeNotAllowed, and whatever ``chunks`` raises."""
     parser, opening = _parser(content_type)
-    quiet = 0
+    around = _Around(parser.boundary)
     try:
         async for chunk in chunks:
             fed = opening.pass_on(chunk)
-            quiet += len(fed)
+            saw, closed = False, True
             for event in parser.parse(fed) if fed else ():
-                # Inside a part every chunk is an event; between parts there is a head at the most.
-                quiet = 0
+                saw, closed = True, event is None
                 yield _part(event) if isinstance(event, MultipartSegment) else event
-            if quiet > MAX_HEADER_BYTES + MAX_AROUND:
-                raise BadInput("Something follows the end of the form.")
+            around.fed(fed, saw=saw, closed=closed)
         parser.close()
     except MultipartError as error:
         raise BadInput("The form is malformed, or ended before its end.") from error

@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from storage.records.sqlite import DATABASE
+
 # The log grows by refusals; leases, marks and the clock of sessions move by themselves; and how often a key has wrapped
 # is counted up also where the wrapped key is thrown away, since that is what bounds its use (S-35).
 MOVING = frozenset({"journal_entries", "journal_checkpoints", "leases", "site", "generation_uses", "alembic_version"})
@@ -14,8 +16,7 @@ MOVING = frozenset({"journal_entries", "journal_checkpoints", "leases", "site", 
 
 def rows(data: Path, *, but: frozenset[str] = frozenset()) -> dict[str, list[Any]]:
     """All rows of all tables but those that move by themselves."""
-    (database,) = data.glob("*.db")
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{data / DATABASE}?mode=ro", uri=True)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         return {
             table: sorted(map(repr, connection.execute(f"SELECT * FROM {table}")))

@@ -131,10 +131,9 @@ def search_in_the_middle_of_an_upload(service: Service) -> None:
     sender.start()
     assert half.wait(30)
     until = time.monotonic() + 10
-    while not any(size > 1_000_000 for name, size in blobs(service.data).items() if "tmp" in name or "new" in name):
-        if time.monotonic() > until:
-            break
-        time.sleep(0.05)
+    while not any(size > 1_000_000 for name, size in blobs(service.data).items() if name.endswith(".part")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
     nothing_in_clear(service)
     whole.set()
     sender.join(30)

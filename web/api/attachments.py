@@ -37,7 +37,7 @@ from web.content import head_attachment, send_archive, send_attachment
 from web.dispatch import respond
 from web.idempotency import once_of
 from web.identity import Identity
-from web.intake import Intake
+from web.intake import Intake, name_in_path
 from web.services import SERVICES, Services
 from web.spec import Call, Kind, Reply, Route, Shape
 
@@ -163,7 +163,7 @@ async def post_attachments(request: web.Request, identity: Identity) -> web.Stre
 async def put_attachment(request: web.Request, identity: Identity) -> web.StreamResponse:
     """``PUT /tickets/{ref}/attachments/{filename}``: one file, streamed."""
     intake = await _intake(request, identity, many=False)
-    return respond(await intake.stream(request.match_info["filename"]))
+    return respond(await intake.stream(name_in_path(request)))
 
 
 async def send_by(request: web.Request, identity: Identity) -> web.StreamResponse:

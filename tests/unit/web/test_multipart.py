@@ -96,3 +96,25 @@ async def test_what_is_no_form_is_refused(kind: str, error: type[BilagaError]) -
 async def test_an_extended_file_name_wins() -> None:
     form = FORM.replace(b'filename="r\xc3\xa4ka.pdf"', b"filename*=utf-8''%C3%A5%2Fb.pdf")
     assert (await read([form]))[1][1] == "å/b.pdf".encode()
+
+
+@given(st.lists(st.integers(1, len(FORM) + 2000), unique=True))
+async def test_an_endless_epilogue_is_refused_however_it_is_cut(cuts: list[int]) -> None:
+    body = FORM + b"x" * 1100
+    edges = [0, *(cut for cut in sorted(cuts) if cut < len(body)), len(body)]
+    with pytest.raises(BadInput):
+        await read([body[a:b] for a, b in itertools.pairwise(edges)])
+
+
+@given(st.lists(st.integers(1, len(FORM) + 999), unique=True))
+async def test_a_short_epilogue_is_none_however_it_is_cut(cuts: list[int]) -> None:
+    body = FORM + b"x" * 1000
+    edges = [0, *sorted(cuts), len(body)]
+    assert await read([body[a:b] for a, b in itertools.pairwise(edges)]) == WANTED
+
+
+async def test_a_boundary_at_the_end_of_a_large_chunk_is_no_epilogue() -> None:
+    head = FORM.split(b"one", 1)[0]
+    large = head + b"x" * 100_000 + b"\r\n--xyz\r\n"
+    last = b'Content-Disposition: form-data; name="b"\r\n\r\n' + b"y\r\n--xyz--\r\n"
+    assert [len(body) for _, _, body in await read([large, last])] == [5, 100_000, 1]

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
 from importlib.metadata import version
+from ipaddress import ip_address
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -67,7 +68,7 @@ async def _run(
             raise Misconfigured(f"{host}:{port}: {error.strerror}") from error
         stack.callback(listener.close)
         address, bound = listener.getsockname()[:2]
-        local = f"http://[{address}]:{bound}" if ":" in address else f"http://{address}:{bound}"
+        local = _local(address, bound)
         services = _services(site, stack, local)
         _prepare(site)
         application = build(services, version=version("bilaga"), background=_background(site, services))
@@ -81,6 +82,13 @@ async def _run(
         _checkpoint(site)
 
 
+def _local(address: str, port: int) -> str:
+    """The address of this machine's own that reaches a listener."""
+    if ip_address(address).is_unspecified:
+        address = "::1" if ":" in address else "127.0.0.1"
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
 def _ready(
     site: Site, services: Services, local: str, say: Callable[[str], None], then: Callable[[str], None] | None
 ) -> None:
@@ -90,6 +98,8 @@ def _ready(
             lambda unit: site.people.make_sign_in(unit, SYSTEM, Role.ADMIN, "First administrator")
         )
         say(f"sign in once, within a day, as the first administrator: {services.public_url}/signin/{made.token}")
+    if site.settings.public_url is None:
+        say(f"PUBLIC_URL is not set: links begin with {local} and work on this machine only")
     if services.scanner is None:
         say("no malware scanner is configured (CLAMD_URL): files are taken unscanned, and say so")
     say(f"listening on {local}")

@@ -94,7 +94,9 @@ class Log:
         last = records.read(lambda unit: unit.journal.last_checkpoint())
         frontier = Frontier() if last is None else self._trusted(last)
         for entry in kept_entries(records, frontier.size):
-            frontier.append(read_entry(frontier.size, entry.body).leaf)
+            if read_entry(frontier.size, entry.body) != entry:
+                raise ChainBroken("an entry's columns or hash are not those of its body")
+            frontier.append(entry.leaf)
         if last is not None and frontier.size == last.size:
             if records.read(lambda unit: unit.journal.size()) < last.size:
                 raise ChainBroken("entries that were signed are gone")

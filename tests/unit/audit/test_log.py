@@ -163,6 +163,23 @@ def test_a_changed_entry_stops_the_signing_at_start(site, tmp_path):
     assert len(list(kept_checkpoints(site.records))) == 1
 
 
+def test_a_body_changed_beside_its_hash_stops_the_signing_at_start(site, tmp_path):
+    write(site, 3)
+    site.log.checkpoint(site.records)
+    tamper(site, tmp_path, ("update journal_entries set body=x'7b7d' where position=1",))
+    with pytest.raises(ChainBroken):
+        site.log.check_start(site.records)
+
+
+@pytest.mark.parametrize("change", ["body=x'7b7d'", "kind='hold.placed'", "leaf=zeroblob(32)"])
+def test_an_entry_changed_before_it_was_signed_is_not_signed(site, tmp_path, change):
+    write(site, 3)
+    tamper(site, tmp_path, (f"update journal_entries set {change} where position=1",))
+    with pytest.raises(ChainBroken):
+        site.log.checkpoint(site.records)
+    assert list(kept_checkpoints(site.records)) == []
+
+
 def test_entries_gone_behind_a_checkpoint_stop_the_signing(site, tmp_path):
     write(site, 5)
     site.log.checkpoint(site.records)
@@ -232,6 +249,18 @@ def test_a_forgery_complete_but_for_the_signature_is_narrowed_to_its_subtree(sit
     tamper(site, tmp_path, (statement, *forged(site, 10)))
     found = report(site)
     assert (found.intact, found.first_bad, found.last_bad, found.signed) == (False, 8, 11, 4)
+
+
+def test_a_frontier_that_was_changed_too_narrows_nothing(site, tmp_path):
+    write(site, 4)
+    site.log.checkpoint(site.records)
+    write(site, 9)
+    site.log.checkpoint(site.records)
+    statement = "update journal_entries set body=?, leaf=?, kind=? where position=?"
+    spoilt = ("update journal_checkpoints set frontier=? where size=13", bytes(96))
+    tamper(site, tmp_path, (statement, *forged(site, 10)), spoilt)
+    found = report(site)
+    assert (found.first_bad, found.last_bad) == (4, 12)
 
 
 def test_signed_entries_cut_off_are_missed(site, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from audit import kept_checkpoints, kept_entries, verify, verify_certificate
 from domain.actor import EVERYTHING, SYSTEM, Action, Actor, Role
 from domain.attachment import AttachmentState
+from domain.disposal import DueItem
 from domain.errors import (
     AlreadyPurged,
     BlobsUnavailable,
@@ -23,7 +24,7 @@ from domain.errors import (
 from domain.event import EventKind
 from domain.ids import AttachmentId, LinkId
 from keys import ATTACHMENT
-from retention import Brakes, Pace, Policy, Reason, find_certificate
+from retention import Brakes, CertificateDesk, Pace, Policy, Purge, Reason, find_certificate
 from storage.blobs.file import FileBlobStore
 from tests.small_site import START, Crash, PurgeSite
 
@@ -154,6 +155,54 @@ def test_facts_are_looked_at_again_inside_the_transaction(site):
     assert site.state(attachment) == attachment
     assert site.ticket("T-1").purge_due_at == datetime(2050, 1, 1, tzinfo=UTC)
     assert purge.run(SYSTEM).due == 0
+
+
+class Racing:
+    """Records in which something happens between the reading of what is due and the claim on it."""
+
+    def __init__(self, site, meanwhile):
+        self._site = site
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name):
+        return getattr(self._site.records, name)
+
+    def read(self, work):
+        found = self._site.records.read(work)
+        if isinstance(found, list) and found and isinstance(found[0], DueItem) and self._meanwhile:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            meanwhile()
+        return found
+
+
+RACES = {
+    "a hold is placed": lambda site: site.records.write(
+        lambda unit: site.holds.place_on_ticket(unit, ADMIN, "T-1", "court", None)
+    ),
+    "the organisation is held": lambda site: site.records.write(
+        lambda unit: site.holds.place_on_organisation(unit, ADMIN, "acme", "court", None)
+    ),
+    "the ticket lives again": lambda site: site.put("T-1", last_activity_at=START, organisation=None),
+    "the contract is prolonged": lambda site: site.put_organisation("acme", contract_ends_on=date(2026, 1, 1)),
+    "the contract never ends": lambda site: site.put_organisation("acme", contract_ends_on=None),
+}
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_what_happens_before_the_claim_commits_cancels_it(site, race):
+    ticket = site.put("T-1", organisation="acme")
+    site.put_organisation("acme", contract_ends_on=date(2020, 1, 1))
+    attachment = site.send(ticket)
+    racing = Racing(site, lambda: RACES[race](site))
+    purge = Purge(
+        racing, site.blobs, site.keys, site.log, site.policy.decide, clock=site.clock, brakes=Brakes(),
+        certificates=CertificateDesk(site.signer, "i", timedelta(days=30)), pace=Pace(blobs_a_second=None),
+    )  # fmt: skip
+    report = purge.run(SYSTEM)
+    assert racing._meanwhile is None
+    assert (report.purged, report.failed) == (0, [])
+    assert site.state(attachment) == attachment
+    assert key_of(site, attachment) is not None
 
 
 def _with_policy(site, policy):
@@ -335,8 +384,6 @@ def test_a_clock_an_hour_off_the_databases_stops_the_run(site):
 
         def now(self):
             return START + timedelta(hours=1, seconds=1)
-
-    from retention import CertificateDesk, Purge
 
     purge = Purge(
         Elsewhere(), site.blobs, site.keys, site.log, site.policy.decide, clock=site.clock, brakes=Brakes(),

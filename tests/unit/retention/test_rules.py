@@ -150,7 +150,9 @@ def test_never_as_some_systems_write_it_is_never():
 
 
 def test_facts_are_what_the_date_came_from():
-    facts = Policy.from_mapping({"time_zone": "Europe/Stockholm"}).decide(ticket(), organisation(date(2026, 1, 31))).facts
+    facts = (
+        Policy.from_mapping({"time_zone": "Europe/Stockholm"}).decide(ticket(), organisation(date(2026, 1, 31))).facts
+    )
     assert facts == {
         "time_zone": "Europe/Stockholm",
         "status": "open",

@@ -171,7 +171,7 @@ def test_a_changed_policy_moves_every_ticket_once(site):
     put(site, "T-1", last_activity_at=LONG_AGO)
     put(site, "T-2", organisation="acme")
     site.put_organisation("acme", contract_ends_on=date(2027, 2, 28))
-    policy = site.policy.from_mapping({"others": "P5Y", "customers": "P2Y"})
+    policy = site.policy.from_mapping({"time_zone": "Europe/Stockholm", "others": "P5Y", "customers": "P2Y"})
     dates = Dates(policy.decide)
     assert dates.recompute(site.records, policy.fingerprint) == 2
     assert site.ticket("T-1").purge_due_at == datetime(2025, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -124,7 +124,7 @@ class Inlet(Generic[R]):
         self._work = work
         self._depth = depth
         self._batch = batch
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._held = 0
         self._queue: queue.SimpleQueue[bytes | _End] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -140,8 +140,8 @@ class Inlet(Generic[R]):
         self._future.add_done_callback(self._worker_ended)
         return self
 
-    async def put(self, chunk: bytes) -> None:
-        """Hand over bytes; waits while ``depth`` batches are waiting for the worker."""
+    async def put(self, chunk: bytes | bytearray) -> None:
+        """Hand over bytes, which must not change any more; waits while ``depth`` batches are waiting for the worker."""
         self._pieces.append(chunk)
         self._held += len(chunk)
         if self._held >= self._batch:
@@ -172,11 +172,6 @@ class Inlet(Generic[R]):
                 raise cancelled
             return
         # Our own interruption is taken back (as asyncio.timeout does); somebody else's beside it goes on.
-        if cancelled is None and not isinstance(error, asyncio.CancelledError):
-            try:
-                await asyncio.sleep(0)  # it is still on its way: let it arrive here and nowhere later
-            except asyncio.CancelledError as late:
-                cancelled = late
         if self._task.uncancel() > 0:
             if cancelled is not None:
                 raise cancelled
@@ -184,7 +179,7 @@ class Inlet(Generic[R]):
             raise failure
 
     async def _flush(self) -> None:
-        batch = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        batch = b"".join(self._pieces)  # one piece of bytes is not copied
         self._pieces, self._held = [], 0
         while not self._future.done():  # nobody reads any more: nothing to wait for
             with self._lock:

@@ -192,7 +192,7 @@ class _Receiving:
         await go_on(self._request)
         async with self._slot.inlet(partial(reception.seal, claim)) as inlet:
             async for chunk in chunks:
-                await inlet.put(chunk)  # type: ignore[arg-type]
+                await inlet.put(chunk)
             self.sealed.append(await inlet.finish())
 
 

@@ -18,6 +18,10 @@ from domain.event import Event
 from storage.records import Checkpoint, Records, Unit
 
 log = logging.getLogger(__name__)
+EVERY = 1000
+"""Entries after which a checkpoint is due (S-89) …"""
+AGE = timedelta(seconds=60)
+"""… and how long after the last one, where there are any at all."""
 
 
 class Export(Protocol):
@@ -55,7 +59,7 @@ class Log:
         size = unit.journal.size()
         return unit.journal.entries(size - 1, 1)[0].at if size else None
 
-    def due(self, unit: Unit, *, every: int = 1000, age: timedelta = timedelta(seconds=60)) -> bool:
+    def due(self, unit: Unit, *, every: int = EVERY, age: timedelta = AGE) -> bool:
         """Whether it is time for a checkpoint: entries past the last one, and ``every`` of them or ``age`` gone by."""
         last = unit.journal.last_checkpoint()
         fresh = unit.journal.size() - (last.size if last else 0)

@@ -9,14 +9,18 @@ from audit import Log
 from domain.errors import BrakeApplied
 from storage.records import Unit
 
+SHARE = 0.05
+LEAST = 100
+DRIFT = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
     """``share`` of the live attachments, but ``least`` at any rate, may be purged by one run without confirmation."""
 
-    share: float = 0.05
-    least: int = 100
-    drift: timedelta = timedelta(hours=1)
+    share: float = SHARE
+    least: int = LEAST
+    drift: timedelta = DRIFT
 
     def check_clock(self, unit: Unit, journal: Log, now: datetime, database_now: datetime) -> None:
         """Raises BrakeApplied where the clock is far from the database's, or before what was written already."""

@@ -111,7 +111,7 @@ def _prepare(site: Site) -> None:
     """What has to be right before anything is served: crashes mended, the log whole, no key claimed by the dead."""
     site.recovery.at_start(alone=True)
     site.purge.recover()
-    site.records.write(lambda unit: unit.answers.forget_running())
+    site.records.write(_forget_the_dead)
     site.follow_policy()
     try:
         site.log.check_start(site.records)
@@ -119,6 +119,12 @@ def _prepare(site: Site) -> None:
         # The alarm is raised and nothing is signed; files stay reachable, since refusing them would be a second harm.
         log.critical("audit log broken", extra={"detail": error.detail})
     site.records.write(lambda unit: site.log.append(unit, Event(EventKind.SERVICE_STARTED, SYSTEM)))
+
+
+def _forget_the_dead(unit: Unit) -> None:
+    """What the process before this one had begun and claimed for itself alone."""
+    unit.answers.forget_running()
+    unit.leases.end_all()
 
 
 def _services(site: Site, stack: ExitStack, local: str) -> Services:

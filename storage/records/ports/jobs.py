@@ -24,6 +24,11 @@ class Leases(Protocol):
         """End a lease early."""
         ...
 
+    def end_all(self) -> int:
+        """End every lease, whosever it is; how many were running. For the one process that serves a site, when it
+        starts: their owners died with the one before it, and a run beside it that did not is fenced off."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:

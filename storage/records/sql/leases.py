@@ -38,6 +38,7 @@ _GIVE_UP = (
     .where(leases.c.name == bindparam("the_lease"), leases.c.fence == bindparam("the_fence"))
     .values(until=EPOCH)
 )
+_END_ALL = update(leases).where(leases.c.until > EPOCH).values(until=EPOCH)
 
 
 class SqlLeases:
@@ -56,3 +57,6 @@ class SqlLeases:
 
     def give_up(self, name: str, *, fence: int) -> None:
         self._connection.execute(_GIVE_UP, {"the_lease": name, "the_fence": fence})
+
+    def end_all(self) -> int:
+        return self._connection.execute(_END_ALL).rowcount

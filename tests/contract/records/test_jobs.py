@@ -72,6 +72,15 @@ def test_only_the_present_number_gives_up(records):
     assert holds(records, 2, now=T0 + HOUR)
 
 
+def test_leases_of_the_dead_end_when_their_site_is_served_again(records):
+    assert take(records, "a") == 1
+    assert records.write(lambda unit: unit.leases.end_all()) == 1
+    assert not holds(records, 1)
+    assert take(records, "b") == 2
+    assert records.write(lambda unit: unit.leases.end_all()) == 1
+    assert records.write(lambda unit: unit.leases.end_all()) == 0
+
+
 def test_of_takers_at_once_one_gets_it(records):
     got = at_once(16, lambda i: take(records, f"owner {i}"))
     assert sorted(got, key=str) == [1] + [None] * 15

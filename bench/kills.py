@@ -123,7 +123,14 @@ class Siege:
         beside: list[Child] = []
         self.fresh = []
         self._open(f"K-{self.cycle}")
-        works = [self._sends, self._sends, self._sends, self._erases, self._ages, self._redeems]
+        works: list[Callable[[random.Random], object]] = [
+            self._sends,
+            self._sends,
+            self._sends,
+            self._erases,
+            self._ages,
+            self._redeems,
+        ]
         clients = [
             Thread(target=self._client, args=(partial(work, random.Random(self.dice.random())),)) for work in works
         ]
@@ -152,7 +159,7 @@ class Siege:
         self.fresh.append(ref)
         self.links[ref] = self.vault.upload_link(ref)
 
-    def _client(self, work: Callable[[], None]) -> None:
+    def _client(self, work: Callable[[], object]) -> None:
         try:
             while not self.stopping.is_set():
                 work()

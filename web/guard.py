@@ -12,10 +12,20 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-from domain.errors import BilagaError, Damaged, Draining, IncompleteBody, Misconfigured, Unavailable, UnknownHost
+from domain.errors import (
+    BadInput,
+    BilagaError,
+    Damaged,
+    Draining,
+    IncompleteBody,
+    Misconfigured,
+    Unavailable,
+    UnknownHost,
+)
 from web import problems
+from web.intake import waits
 from web.pages import wants_page
 from web.services import SERVICES
 
@@ -110,6 +120,8 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
         response = request.app[SERVICES].pages.problem(request, problem, request_id)
     else:
         response = problems.answer(problem, request_id)
+    if request.version < HttpVersion11:
+        response.force_close()
     await _rest_of_body(request, response)
     return response
 
@@ -126,6 +138,9 @@ async def _rest_of_body(request: web.Request, response: web.StreamResponse) -> N
     """Take in what is left of a refused body up to a limit, so that the client reads the answer; else close (S-3)."""
     if request.content.at_eof() or not request.can_read_body:
         return
+    if waits(request):
+        response.force_close()
+        return
     left = DRAIN_BYTES
     try:
         async with asyncio.timeout(5):
@@ -139,7 +154,9 @@ async def _rest_of_body(request: web.Request, response: web.StreamResponse) -> N
 
 @web.middleware
 async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Only configured hosts are answered (S-2, 421)."""
+    """Only configured hosts are answered (S-2, 421), and no chunked body of HTTP/1.0 (S-78; RFC 9112, section 6.1)."""
+    if request.version < HttpVersion11 and "Transfer-Encoding" in request.headers:
+        raise BadInput("HTTP/1.0 knows no chunked bodies.")
     if request.path not in ANY_HOST and request.host.lower() not in request.app[SERVICES].hosts:
         raise UnknownHost
     return await handler(request)

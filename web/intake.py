@@ -32,8 +32,15 @@ def name_in_path(request: web.Request) -> bytes:
 
 async def later(request: web.Request) -> None:
     """Expectations on uploads: ``100 Continue`` is sent by ``go_on``, once nothing speaks against the body (S-40)."""
-    if request.headers.get("Expect", "").lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="")
+
+
+def waits(request: web.Request) -> bool:
+    """Whether the client waits to be told to go on, and was not: its body will not come."""
+    return _expectation(request) != "" and not request.get(_TOLD)
+
+
+def _expectation(request: web.Request) -> str:
+    return request.headers.get("Expect", "").lower()
 
 
 async def go_on(request: web.Request) -> None:
@@ -41,7 +48,7 @@ async def go_on(request: web.Request) -> None:
     if request.get(_TOLD):
         return
     request[_TOLD] = True
-    if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
+    if request.version >= (1, 1) and _expectation(request) == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 
@@ -120,6 +127,8 @@ class Intake:
         return await self._whole(bring)
 
     async def _whole(self, bring: Bring) -> Reply:
+        if _expectation(self._request) not in {"", "100-continue"}:
+            raise web.HTTPExpectationFailed
         bodies.refuse_coding(self._request)
         once = self._once
         if once is None:

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -28,17 +29,8 @@ async def serve(
     """Serve until SIGTERM or SIGINT, then drain: readiness ends, the listener closes, running requests finish within
     ``drain_seconds``. A second signal ends at once. ``ready`` is called once connections are taken.
     """
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        handle_signals=False,
-        auto_decompress=False,
-        keepalive_timeout=KEEP_ALIVE,
-        max_line_size=MAX_LINE,
-        max_field_size=MAX_LINE,
-        # The drain is ours; what is left after it is cut.
-        shutdown_timeout=0.1,
-    )
+    # The drain is ours; what is left after it is cut.
+    runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
         loop = asyncio.get_running_loop()
@@ -68,6 +60,27 @@ async def serve(
         await runner.cleanup()
 
 
+class _Connection(web.RequestHandler):
+    """One connection. What aiohttp says of malformed requests quotes them in log and answer, and names itself: ours
+    does neither (S-1, S-82)."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to what is no request, or, 500, to what even the middlewares failed at; then it is closed."""
+        if status < 500:
+            log.info("malformed request", extra={"status": status, "cause": type(exc).__name__})
+        else:
+            log.error("unforeseen error", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way")
+        response = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n", headers={"Server": "bilaga"})
+        response.force_close()
+        return response
+
+
 class _Connections:
     """Makes the protocol of each connection, and ends those whose first request head does not come in time: aiohttp
     itself has no limit on that."""
@@ -79,9 +92,18 @@ class _Connections:
         self._flight = flight
 
     def __call__(self) -> asyncio.Protocol:
-        connection = self._server()
+        loop = asyncio.get_running_loop()
+        connection = _Connection(
+            self._server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # so aiohttp's own runner says it: none
+            auto_decompress=False,
+            keepalive_timeout=KEEP_ALIVE,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+        )
         self._flight.silent.add(connection)
-        asyncio.get_running_loop().call_later(HEADER_SECONDS, self._end_if_silent, connection)
+        loop.call_later(HEADER_SECONDS, self._end_if_silent, connection)
         return connection
 
     def _end_if_silent(self, connection: web.RequestHandler) -> None:

@@ -41,8 +41,8 @@ class Death:
     """Comes at the end of a way: points passed one after the other.
 
     A point is the name of a step (``sealed``), of a call of the disk (``before rename_new``, ``after write``),
-    ``opened`` for the site as a whole, or ``change FILES``: that a file of the data folder was written, made or
-    removed, as seen from beside, so in the midst of whatever writes it.
+    ``opened`` for the site as a whole, ``armed`` (told from outside, by SIGUSR1), or ``change FILES``: that a file of
+    the data folder was written, made or removed, as seen from beside, so in the midst of whatever writes it.
     """
 
     def __init__(self, way: list[str], folder: Path) -> None:
@@ -142,6 +142,7 @@ def _live(order: dict[str, Any]) -> int:
     logs.start(settings.log_level)
     death = Death(order["way"], settings.data_dir)
     store = partial(FileBlobStore, disk=DeadlyDisk(death))
+    signal.signal(signal.SIGUSR1, lambda *_: death("armed"))
     death.look()
     with open_site(settings, serving=order["act"] == "serve", steps=death, store=store) as site:
         death("opened")

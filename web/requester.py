@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from collections.abc import Awaitable
 
 from aiohttp import web
@@ -94,6 +96,7 @@ async def get_page(request: web.Request) -> web.StreamResponse:
             max_file_size=services.max_file_size,
             scanned=services.scanner is not None,
             put_url=f"{services.public_url}/u/{token}/put/",
+            host=urlsplit(services.public_url).netloc,
         )
     terms = UploadTermsOut(
         ticket=grant.ticket.ref,

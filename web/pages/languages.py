@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
 
 from babel import Locale, negotiate_locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
+from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.units import format_unit
 
 SOURCE = "en"
 NAMES: Mapping[str, str] = {"en": "English", "sv": "Svenska"}
 """Every language there is, by its own name."""
+LOCALES: Mapping[str, str] = {"en": "en_GB"}
+"""Whose way of writing dates and numbers, where the language alone does not say."""
+UNITS: Mapping[str, str] = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,38 @@ class Language:
         return f"{format_decimal(amount, pattern, locale=self.locale)}\u00a0{unit}"
 
     def instant(self, at: datetime) -> str:
-        """An instant with its zone: ``24 Nov 2026, 11:00 UTC``; scripts show it in the reader's own zone."""
-        return f"{format_datetime(at, 'medium', locale=self.locale)} UTC"
+        """An instant with its zone: ``24 November 2026, 11:00 UTC``."""
+        clock = f"{format_time(at, 'short', locale=self.locale)}\u00a0UTC"
+        return self.text("%(day)s, %(time)s", day=self.day(at), time=clock)
 
-    def day(self, at: datetime) -> str:
-        """A day in words."""
+    def day(self, at: date) -> str:
+        """A day in words: ``24 November 2026``."""
         return format_date(at, "long", locale=self.locale)
+
+    def rule(self, words: str) -> str:
+        """A retention rule in this language: ``1 year after the last activity on the ticket``.
+
+        ``words`` are those of ``retention.rules``; what is not of their form is shown as it is.
+        """
+        period, _, fact = words.partition(" after ")
+        parts = re.findall(r"(\d+)([YMWD])", period)
+        said = [format_unit(int(number), UNITS[unit], length="long", locale=self.locale) for number, unit in parts]
+        long = format_list(said, style="unit", locale=self.locale)
+        after = {
+            "contract_ends_on": self.text("%(period)s after the last day of the customer’s contract", period=long),
+            "last_activity_at": self.text("%(period)s after the last activity on the ticket", period=long),
+            "closed_at": self.text("%(period)s after the ticket was closed", period=long),
+        }
+        return after.get(fact, words) if said else words
+
+    def kind(self, allowed: str) -> str:
+        """What an entry of a link's allowed types means to a person: ``image/*`` are images."""
+        return {
+            "image/*": self.text("images"),
+            "video/*": self.text("videos"),
+            "audio/*": self.text("sound"),
+            "text/*": self.text("text"),
+        }.get(allowed, allowed.removeprefix(".").upper() if allowed.startswith(".") else allowed)
 
 
 class Languages:
@@ -90,7 +122,7 @@ def _preferred(accept: str) -> list[str]:
 
 
 def _read(tag: str) -> Language:
-    locale = Locale.parse(tag)
+    locale = Locale.parse(LOCALES.get(tag, tag))
     if tag == SOURCE:
         return Language(tag, NullTranslations(), locale)
     source = files("web.pages").joinpath("locale", f"{tag}.po").read_bytes()

@@ -65,7 +65,9 @@ class Pages:
             size=language.size,
             instant=language.instant,
             day=language.day,
+            rule=language.rule,
         )
+        environment.filters["kind"] = language.kind
         return environment
 
     def language(self, request: web.Request, link: str | None = None) -> Language:

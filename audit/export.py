@@ -1,4 +1,4 @@
-"""The whole log as JSON lines, to be verified elsewhere (S-90), and a file as second place of checkpoints (S-89).
+"""The whole log as JSON lines, to be verified elsewhere (S-90).
 
 First line ``{"log": {"origin", "public_key", "format": 1}}``, then ``{"entry": {…}, "leaf": …}`` in order, each
 ``{"checkpoint": {"size", "note"}}`` after the entries it covers. JSON has no formulas, so no cell of a spreadsheet
@@ -8,10 +8,7 @@ begins with one (S-91).
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from audit.entry import canonical, parse_canonical
@@ -51,41 +48,6 @@ def verify_export(lines: Iterable[bytes], public_key: str | None = None) -> Repo
     for line in rest:
         _take(verification, _object(line))
     return verification.finish()
-
-
-class FileExport:
-    """A file to append checkpoints to, best where the service cannot take back what it wrote.
-
-    Fulfils ``Export``. Raises OSError where the file cannot be written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def append(self, note: str) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            line = _line({"note": note})
-            if os.write(descriptor, line) != len(line):
-                raise OSError("a short write")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def last(self) -> str | None:
-        newest: str | None = None
-        with suppress(FileNotFoundError):
-            for note in self._notes():
-                newest = note
-        return newest
-
-    def _notes(self) -> Iterator[str]:
-        with self._path.open("rb") as file:
-            for line in file:
-                with suppress(BadInput):  # a line cut short by a full disk was never a note
-                    note = _object(line).get("note")
-                    if isinstance(note, str):
-                        yield note
 
 
 def _take(verification: Verification, said: dict[str, Any]) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Protocol
 
 from audit.entry import make_entry, read_entry
+from audit.epoch import epochs, facts_of
+from audit.lasting import Lasting, is_lasting, lasting_of
 from audit.pages import kept_entries
+from audit.second_place import Export, SecondPlace
 from audit.statement import Statement
 from audit.tree import Frontier, leaf_hash
-from crypto import Signer, open_note
+from crypto import Signer, new_id, open_note
+from domain.actor import SYSTEM
 from domain.clock import Clock
-from domain.errors import ChainBroken
-from domain.event import Event
+from domain.errors import ChainBroken, Misconfigured
+from domain.event import Event, EventKind, Scalar
 from storage.records import Checkpoint, Records, Unit
 
 log = logging.getLogger(__name__)
@@ -22,18 +26,8 @@ EVERY = 1000
 """Entries after which a checkpoint is due (S-89) …"""
 AGE = timedelta(seconds=60)
 """… and how long after the last one, where there are any at all."""
-
-
-class Export(Protocol):
-    """A second place for checkpoints, outside the service's reach where the site can have that."""
-
-    def append(self, note: str) -> None:
-        """Keep a note durably. Raises OSError."""
-        ...
-
-    def last(self) -> str | None:
-        """The newest note that was kept. Raises OSError."""
-        ...
+MOST = 4000
+"""Lasting facts in one checkpoint: its note stays under half a mebibyte."""
 
 
 class Log:
@@ -42,16 +36,21 @@ class Log:
     def __init__(self, signer: Signer, clock: Clock, installation: str, export: Export | None = None) -> None:
         self._signer = signer
         self._clock = clock
-        self._export = export
         self._lock = Lock()
         self._broken = False
+        self._agreed = False
+        self._urgent = False
         self.origin = f"bilaga/{installation}"
+        """Of the log as it began; epochs after a restore have their own below it."""
         self.public_key = signer.public_key_text
+        self._place = None if export is None else SecondPlace(export, self.public_key, self.origin)
 
     def append(self, unit: Unit, event: Event) -> int:
         """Write an event in the caller's transaction; its index."""
         entry = make_entry(unit.journal.size(), self._clock(), event)
         unit.journal.append(entry)
+        if is_lasting(entry.kind):
+            self._urgent = True
         return entry.index
 
     def newest_at(self, unit: Unit) -> datetime | None:
@@ -60,16 +59,22 @@ class Log:
         return unit.journal.entries(size - 1, 1)[0].at if size else None
 
     def due(self, unit: Unit, *, every: int = EVERY, age: timedelta = AGE) -> bool:
-        """Whether it is time for a checkpoint: entries past the last one, and ``every`` of them or ``age`` gone by."""
+        """Whether it is time for a checkpoint: entries past the last one, and ``every`` of them or ``age`` gone by.
+
+        At once where this process wrote one that must outlast a restore: until it is exported, it does not.
+        """
         last = unit.journal.last_checkpoint()
         fresh = unit.journal.size() - (last.size if last else 0)
-        return fresh != 0 and (fresh < 0 or fresh >= every or last is None or self._clock() - last.at >= age)
+        return fresh != 0 and (
+            self._urgent or fresh < 0 or fresh >= every or last is None or self._clock() - last.at >= age
+        )
 
     def check_start(self, records: Records) -> None:
         """Recompute the tree to the last checkpoint, ours and the second place's, before anything is signed.
 
-        Raises ChainBroken where entries were changed, or are fewer than was ever signed (an old backup, a rollback); no
-        checkpoint is signed by this object from then on.
+        Raises ChainBroken where entries were changed, or are fewer than the database's own checkpoints say; nothing is
+        signed by this object from then on. Raises RestoreNeeded where the second place knows a checkpoint that the
+        database does not (an old backup, a rollback), Misconfigured where it cannot be asked.
         """
         with self._lock:
             try:
@@ -81,33 +86,60 @@ class Log:
     def checkpoint(self, records: Records) -> Checkpoint | None:
         """Sign the tree as it is, keep the note, then export it; None where nothing came since the last one.
 
-        Raises ChainBroken, and signs nothing any more, where the log does not go on from the last checkpoint (S-89).
+        Raises ChainBroken, and signs nothing any more, where the log does not go on from the last checkpoint (S-89);
+        RestoreNeeded and Misconfigured as ``check_start``.
         """
         with self._lock:
             if self._broken:
                 raise ChainBroken("the audit log was found changed: no checkpoint is signed")
             try:
-                made = self._make(records)
+                self._agree(records)
+                newest, whole = self._make(records)
+                while not whole:
+                    made, whole = self._make(records)
+                    newest = made or newest
             except ChainBroken:
                 self._stop("checkpoint")
                 raise
-            self._export_newest(records)
-            return made
+            self._catch_up(records)
+            return newest
 
-    def _make(self, records: Records) -> Checkpoint | None:
+    def exported(self) -> Iterator[Statement]:
+        """What the second place remembers, oldest first. Raises ChainBroken at a note that is not ours, OSError."""
+        return iter(()) if self._place is None else self._place.statements()
+
+    def begin_again(self, unit: Unit, after: Statement | None, facts: Mapping[str, Scalar]) -> str:
+        """After a restore: begin an epoch, in the caller's transaction, before anything else is written; its origin.
+
+        ``after`` is the newest statement of the second place; without one the database's own newest is named.
+        """
+        if after is None and (last := unit.journal.last_checkpoint()) is not None:
+            after = Statement.parse(open_note(last.note, self.public_key))
+        origin = f"{self.origin}/{new_id()}"
+        said = facts_of(origin, None if after is None else after.point)
+        self.append(unit, Event(EventKind.SITE_RESTORED, SYSTEM, None, {**said, **facts}))
+        return origin
+
+    def _make(self, records: Records) -> tuple[Checkpoint | None, bool]:
+        """The next checkpoint, and whether it covers all there is."""
         last = records.read(lambda unit: unit.journal.last_checkpoint())
-        frontier = Frontier() if last is None else self._trusted(last)
+        frontier = Frontier() if last is None else self._trusted(records, last)
+        lasting: list[Lasting] = []
         for entry in kept_entries(records, frontier.size):
             if read_entry(frontier.size, entry.body) != entry:
                 raise ChainBroken("an entry's columns or hash are not those of its body")
             frontier.append(entry.leaf)
+            if (one := lasting_of(entry)) is not None:
+                lasting.append(one)
+                if len(lasting) == MOST:
+                    break
         if last is not None and frontier.size == last.size:
             if records.read(lambda unit: unit.journal.size()) < last.size:
                 raise ChainBroken("entries that were signed are gone")
-            return None
+            return None, True
         if frontier.size == 0:
-            return None
-        statement = Statement(self.origin, frontier.size, frontier.root())
+            return None, True
+        statement = Statement(self._origin(records, frontier.size), frontier.size, frontier.root(), tuple(lasting))
         made = Checkpoint(
             size=statement.size,
             root=statement.root,
@@ -119,23 +151,30 @@ class Log:
 
         def keep(unit: Unit) -> bool:
             newest = unit.journal.last_checkpoint()
-            if newest is not None and newest.size >= made.size:  # another process was here meanwhile
+            if newest is not None and (last is None or newest.size != last.size):  # another process was here meanwhile
                 if newest.size == made.size and newest.root != made.root:
                     raise ChainBroken("two roots for one size")
                 return False
             unit.journal.add_checkpoint(made)
             return True
 
-        return made if records.write(keep) else None
+        if not records.write(keep):
+            return None, True
+        self._urgent = self._urgent and not lasting
+        return made, len(lasting) < MOST
 
-    def _trusted(self, checkpoint: Checkpoint) -> Frontier:
+    def _origin(self, records: Records, size: int) -> str:
+        """The origin of a tree of that many entries."""
+        return records.read(lambda unit: next(epochs(unit, self.origin, size))).origin
+
+    def _trusted(self, records: Records, checkpoint: Checkpoint) -> Frontier:
         """The frontier of a kept checkpoint, if our signature covers it."""
         statement = Statement.parse(open_note(checkpoint.note, self.public_key))
         try:
             frontier = Frontier.from_bytes(checkpoint.size, checkpoint.frontier)
         except ValueError as error:
             raise ChainBroken("a checkpoint's frontier is malformed") from error
-        if statement != Statement(self.origin, checkpoint.size, frontier.root()):
+        if statement.point != (self._origin(records, checkpoint.size), checkpoint.size, frontier.root()):
             raise ChainBroken("a checkpoint does not say what was signed")
         return frontier
 
@@ -144,24 +183,27 @@ class Log:
         known: dict[int, bytes] = {}
         last = records.read(lambda unit: unit.journal.last_checkpoint())
         if last is not None:
-            self._trusted(last)
+            self._trusted(records, last)
             known[last.size] = last.root
-        note = self._exported()
-        if note is not None:
-            statement = Statement.parse(open_note(note, self.public_key))
-            if known.setdefault(statement.size, statement.root) != statement.root:
-                raise ChainBroken("two roots for one size")
+        newest = self._agree(records)
+        if newest is not None:
+            known[newest.size] = newest.root
         return known
 
-    def _exported(self) -> str | None:
-        """The second place's newest note; where it cannot be read just now, the records' own have to do."""
-        if self._export is None:
+    def _agree(self, records: Records) -> Statement | None:
+        """The second place's newest statement. Where it does not answer, nobody knows whether this is a restored
+        database: this object signs, and the service serves, only if it has agreed with it before."""
+        if self._place is None:
             return None
         try:
-            return self._export.last()
-        except OSError:
+            newest = self._place.agree(records)
+        except OSError as error:
+            if not self._agreed:
+                raise Misconfigured(f"AUDIT_EXPORT: not readable: {error.strerror}", field="AUDIT_EXPORT") from error
             log.error("checkpoints' second place not readable")
             return None
+        self._agreed = True
+        return newest
 
     def _recompute(self, records: Records, known: dict[int, bytes]) -> None:
         furthest = max(known, default=0)
@@ -175,20 +217,14 @@ class Log:
             if frontier.size in known and frontier.root() != known[frontier.size]:
                 raise ChainBroken("the entries are not those that were signed")
 
-    def _export_newest(self, records: Records) -> None:
-        """Append the newest note, which speaks for all before it; where that fails, the next checkpoint tries again."""
-        if self._export is None:
-            return
-        last = records.read(lambda unit: unit.journal.last_checkpoint())
-        if last is None or last.exported_at is not None:
+    def _catch_up(self, records: Records) -> None:
+        """Bring the second place what it has not; where that fails, the next checkpoint tries again."""
+        if self._place is None:
             return
         try:
-            self._export.append(last.note)
+            self._place.catch_up(records, self._clock())
         except OSError:
-            log.error("checkpoint not exported", extra={"size": last.size})
-            return
-        at = self._clock()
-        records.write(lambda unit: unit.journal.mark_exported(last.size, at=at))
+            log.error("checkpoint not exported")
 
     def _stop(self, step: str) -> None:
         self._broken = True

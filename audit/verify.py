@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from audit.entry import read_entry
+from audit.epoch import epoch_of
+from audit.lasting import Lasting, lasting_of
 from audit.pages import in_order
 from audit.statement import Statement
 from audit.tree import Frontier
 from crypto import open_note
 from domain.errors import BadInput, ChainBroken
+from domain.event import EventKind
 from storage.records import Checkpoint, JournalEntry
 
 
@@ -31,6 +34,8 @@ class Report:
     first_bad: int | None = None
     last_bad: int | None = None
     reason: str | None = None
+    restored: tuple[int, ...] = ()
+    """Where the log was put back from a backup and went on: the indexes of the entries ``site.restored``."""
 
 
 class Verification:
@@ -39,10 +44,12 @@ class Verification:
     def __init__(self, public_key: str, origin: str | None = None) -> None:
         """``public_key`` is a verifier key, whose name is the log's origin unless one is given."""
         self._public_key = public_key
-        self._origin = origin or public_key.split("+", 1)[0]
+        self._base = self._origin = origin or public_key.split("+", 1)[0]
         self._frontier = Frontier()
         self._signed = 0
         self._checkpoints = 0
+        self._lasting: list[Lasting] = []
+        self._restored: list[int] = []
         self._bad: tuple[int, int, str] | None = None
 
     def entry(self, entry: JournalEntry) -> None:
@@ -60,6 +67,9 @@ class Verification:
             return None
         try:
             read = read_entry(self._frontier.size, body)
+            if read.kind == EventKind.SITE_RESTORED:
+                self._origin = epoch_of(read, self._base).origin
+                self._restored.append(read.index)
         except ChainBroken as error:
             self._fault(error.detail)
             return None
@@ -67,6 +77,9 @@ class Verification:
             self._fault("an entry is not the one its hash was made of")
             return None
         self._frontier.append(leaf)
+        lasting = lasting_of(read)
+        if lasting is not None:
+            self._lasting.append(lasting)
         return read
 
     def _fault(self, reason: str) -> None:
@@ -90,7 +103,10 @@ class Verification:
         elif self._frontier.root() != statement.root:
             first, last = self._narrowed(size, frontier, statement.root)
             self._bad = (first, last, "the entries are not those that were signed")
+        elif statement.lasting != tuple(self._lasting):
+            self._bad = (self._signed, size - 1, "a checkpoint does not name what the entries say")
         else:
+            self._lasting.clear()
             self._signed = size
             self._checkpoints += 1
 
@@ -106,6 +122,7 @@ class Verification:
             first_bad=first,
             last_bad=last,
             reason=reason,
+            restored=tuple(self._restored),
         )
 
     def _narrowed(self, size: int, packed: bytes, root: bytes) -> tuple[int, int]:

@@ -289,5 +289,9 @@ class SchemaOld(Misconfigured):
     """The database has an older schema; run `bilaga db upgrade`."""
 
 
+class RestoreNeeded(Misconfigured):
+    """This database is older than its audit log's second place: run `bilaga restore`."""
+
+
 class SiteLocked(Misconfigured):
     """Another process already serves this data folder."""

@@ -45,6 +45,7 @@ class EventKind(StrEnum):
     SERVICE_STARTED = "service.started"
     SERVICE_STOPPED = "service.stopped"
     FSCK_REPAIRED = "fsck.repaired"
+    SITE_RESTORED = "site.restored"
 
 
 Scalar = str | int | bool | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,19 +43,24 @@ class FakeClock:
 
 
 class MemoryExport:
-    """A second place in memory; ``full`` makes it refuse."""
+    """A second place in memory; ``full`` makes it refuse, ``away`` makes it not answer."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.full = False
+        self.kept: list[str] = []
+        self.full = self.away = False
 
-    def append(self, note: str) -> None:
-        if self.full:
+    def append(self, notes: Sequence[str], *, after: str | None) -> None:
+        if self.full or after != self.last():
             raise OSError("no space left")
-        self.notes.append(note)
+        self.kept.extend(notes)
 
     def last(self) -> str | None:
-        return self.notes[-1] if self.notes else None
+        if self.away:
+            raise OSError("not there")
+        return self.kept[-1] if self.kept else None
+
+    def notes(self) -> Iterator[str]:
+        return iter(self.kept)
 
 
 class SmallSite:
@@ -66,6 +72,7 @@ class SmallSite:
         self.ring = MemoryKeyRing(self.clock())
         self.keys = Keys(self.ring)
         self.signer = Signer(f"bilaga/{self.ring.installation}", self.ring.secret("audit"))
+        self.export = export
         self.log = Log(self.signer, self.clock, self.ring.installation, export)
 
     def close(self) -> None:

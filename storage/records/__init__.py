@@ -8,6 +8,7 @@ from storage.records.ports.journal import Checkpoint, Journal, JournalEntry, Jou
 from storage.records.ports.keys import WrappedKeys, WrappedRow
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.records import Records, Unit
+from storage.records.ports.restores import Ended, Restores
 from storage.records.ports.tickets import Organisations, TicketFilter, Tickets
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Credential",
     "CredentialKind",
     "Disposals",
+    "Ended",
     "Grants",
     "Holds",
     "Inventory",
@@ -38,6 +40,7 @@ __all__ = [
     "Quotas",
     "Receipts",
     "Records",
+    "Restores",
     "Site",
     "TicketFilter",
     "Tickets",

@@ -18,6 +18,7 @@ from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.restores import Restores
 from storage.records.ports.tickets import Organisations, Tickets
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Unit(Protocol):
     leases: Leases
     outbox: Outbox
     answers: Answers
+    restores: Restores
     site: Site
 
 

@@ -11,6 +11,7 @@ from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.restores import Restores
 from storage.records.ports.tickets import Organisations, Tickets
 from storage.records.sql.access import SqlAccess
 from storage.records.sql.answers import SqlAnswers
@@ -30,6 +31,7 @@ from storage.records.sql.outbox import SqlOutbox
 from storage.records.sql.passcodes import SqlPasscodeFailures
 from storage.records.sql.quotas import SqlQuotas
 from storage.records.sql.receipts import SqlReceipts
+from storage.records.sql.restores import SqlRestores
 from storage.records.sql.site import SqlSite
 from storage.records.sql.tickets import SqlTickets
 
@@ -56,6 +58,7 @@ class SqlUnit:
         "passcode_failures",
         "quotas",
         "receipts",
+        "restores",
         "site",
         "tickets",
     )
@@ -80,4 +83,5 @@ class SqlUnit:
         self.leases: Leases = SqlLeases(connection)
         self.outbox: Outbox = SqlOutbox(connection)
         self.answers: Answers = SqlAnswers(connection)
+        self.restores: Restores = SqlRestores(connection)
         self.site: Site = SqlSite(connection)

@@ -11,7 +11,7 @@ import pytest
 from audit import FileExport, kept_checkpoints, kept_entries, verify, verify_export, write_export
 from crypto import open_note
 from domain.actor import SYSTEM, Actor, Role
-from domain.errors import BadInput, ChainBroken
+from domain.errors import BadInput, ChainBroken, RestoreNeeded
 from domain.event import Event, EventKind
 from domain.ids import PrincipalId
 from tests.small_site import MemoryExport, SmallSite
@@ -128,26 +128,26 @@ def test_checkpoints_go_on_from_one_another_over_many_pages(site):
 
 
 def test_a_checkpoint_is_kept_first_and_then_exported_once(site, tmp_path):
-    export = site.log._export
+    export = site.export
     export.full = True
     write(site)
     made = site.log.checkpoint(site.records)
-    assert export.notes == []
+    assert export.kept == []
     export.full = False
     assert site.log.checkpoint(site.records) is None
-    assert export.notes == [made.note]
+    assert export.kept == [made.note]
     site.log.checkpoint(site.records)
-    assert export.notes == [made.note]
+    assert export.kept == [made.note]
 
 
 def test_an_older_database_is_known_by_the_second_place_and_signs_nothing(site, tmp_path):
     write(site, 3)
     site.log.checkpoint(site.records)
     tamper(site, tmp_path, ("delete from journal_entries where position = 2",), ("delete from journal_checkpoints",))
-    with pytest.raises(ChainBroken):
+    with pytest.raises(RestoreNeeded):
         site.log.check_start(site.records)
-    write(site)
-    with pytest.raises(ChainBroken):
+    write(site, 5)
+    with pytest.raises(RestoreNeeded):
         site.log.checkpoint(site.records)
 
 
@@ -333,8 +333,8 @@ def test_a_foreign_line_in_an_export_is_refused(site, line):
 def test_a_file_takes_notes_and_gives_the_newest(tmp_path):
     export = FileExport(tmp_path / "notes")
     assert export.last() is None
-    export.append("one\n\n— a b\n")
-    export.append("två\n\n— a b\n")
+    export.append(["one\n\n— a b\n"], after=None)
+    export.append(["två\n\n— a b\n"], after="one\n\n— a b\n")
     with (tmp_path / "notes").open("ab") as file:
         file.write(b'{"note":"cut')
     assert FileExport(tmp_path / "notes").last() == "två\n\n— a b\n"

@@ -87,6 +87,9 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.handle, number)
 
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+
     def wait(self, patience: float = PATIENCE) -> int:
         """Its exit code. Raises TimeoutError."""
         if self.code is None:

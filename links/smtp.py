@@ -23,6 +23,8 @@ class SmtpMailer:
         self._host = parts.hostname
         self._implicit = parts.scheme == "smtps"
         self._port = parts.port or (465 if self._implicit else 25 if _loopback(self._host) else 587)
+        self.encrypts = self._implicit or not _loopback(self._host)
+        """Whether nothing goes out in the clear: told by the address alone, since DNS could be made to lie."""
         self._login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._sender = sender
 
@@ -46,7 +48,7 @@ class SmtpMailer:
         if self._implicit:
             return smtplib.SMTP_SSL(self._host, self._port, timeout=SECONDS, context=context)
         server = smtplib.SMTP(self._host, self._port, timeout=SECONDS)
-        if not _loopback(self._host):
+        if self.encrypts:
             server.starttls(context=context)
         return server
 

@@ -155,7 +155,7 @@ def _services(site: Site, stack: ExitStack, local: str) -> Services:
         addresses=Addresses(settings.trusted_proxies, settings.monitor_from),
         rates=Rates(link=settings.rates.link, address=settings.rates.address),
         metrics=Metrics(),
-        pages=Pages(Languages(settings.default_language)),
+        pages=Pages(Languages(settings.default_language), base.path),
         secrets=Secrets(idempotency=secret("idempotency"), addresses=secret("addresses")),
         granted=settings.granted,
         hosts=frozenset(hosts),

@@ -61,7 +61,6 @@ def _page(
         terms=page.link.terms,
         stage=stage,
         wrong=wrong,
-        action=request.path,
     )
 
 

@@ -19,7 +19,7 @@ async def get_sign_in(request: web.Request) -> web.StreamResponse:
     services.rates.hit("address", services.addresses.client(request))
     if not await services.hop.read(lambda unit: services.people.knows(unit, token)):
         raise LinkUnknown
-    return services.pages.answer(request, "signin.html", action=request.path)
+    return services.pages.answer(request, "signin.html")
 
 
 async def post_sign_in(request: web.Request) -> web.StreamResponse:

@@ -32,10 +32,14 @@ TYPES: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript", ".svg"
 
 
 class Pages:
-    """Renders templates and serves the few static files, whose addresses carry their digest."""
+    """Renders templates and serves the few static files, whose addresses carry their digest.
 
-    def __init__(self, languages: Languages) -> None:
+    ``root`` is the path under which the site is reached: empty, or ``/something``.
+    """
+
+    def __init__(self, languages: Languages, root: str = "") -> None:
         self.languages = languages
+        self._root = root
         self._static: dict[str, tuple[str, bytes]] = {}
         self._address: dict[str, str] = {}
         for file in sorted(files("web.pages").joinpath("static").iterdir(), key=lambda entry: entry.name):
@@ -44,7 +48,7 @@ class Pages:
                 content = file.read_bytes()
                 address = f"{stem}.{sha256(content).hexdigest()[:16]}.{ending}"
                 self._static[address] = (TYPES[f".{ending}"], content)
-                self._address[file.name] = f"/static/{address}"
+                self._address[file.name] = f"{root}/static/{address}"
         self._environments = {language.tag: self._environment(language) for language in languages}
 
     def _environment(self, language: Language) -> Environment:
@@ -60,6 +64,7 @@ class Pages:
         environment.install_gettext_translations(language.words, newstyle=True)  # type: ignore[attr-defined]
         environment.globals.update(
             static=self._address.__getitem__,
+            root=self._root,
             language_names=NAMES,
             language=language,
             size=language.size,

@@ -88,11 +88,19 @@ class TestCsrf:
         self.CSRF.check(asked(Origin="https://files.example", Sec_Fetch_Site="same-origin"), "session", token)
         self.CSRF.check(asked(**{HEADER.replace("-", "_"): token}), "session", None)
 
+    def test_our_own_page_passes_though_it_asks_for_no_referrer_and_so_names_no_origin(self) -> None:
+        said = asked(Origin="null", Sec_Fetch_Site="same-origin")
+        self.CSRF.check_origin(said)
+        with pytest.raises(CsrfRefused):
+            self.CSRF.check(said, "session", None)
+
     @pytest.mark.parametrize(
         "headers",
         [
             {"Origin": "https://evil.example"},
             {"Origin": "null"},
+            {"Origin": "null", "Sec_Fetch_Site": "cross-site"},
+            {"Origin": "null", "Sec_Fetch_Site": "none"},
             {"Sec_Fetch_Site": "cross-site"},
             {"Sec_Fetch_Site": "same-site"},
         ],

@@ -21,7 +21,7 @@ THUMB = "\U0001f44d\U0001f3fd"
 # Text that breaks things: all code points, and a strong dose of what S-44 speaks of.
 awkward = st.text(
     st.one_of(
-        st.characters(),
+        st.characters(codec="utf-8"),
         st.sampled_from(
             [*'/\\:*?"<>|. \t\r\n%;=', ZWJ, ZWSP, BOM, RLO, LRI, PDI, "\u0301", "\u0338", "\u00a0", "\u3000"]
         ),

@@ -101,10 +101,10 @@ class Redeeming:
         demand_passcode(given.link, passcode)
         return given
 
-    def upload_page(self, unit: Unit, token: str, *, repeating: bool = False) -> UploadPage:
-        """What an upload token shows; no passcode is needed to see the form. ``repeating``: of a full link too, for a
-        request that may be the very one that filled it (S-4)."""
-        given = self._upload(unit, token, repeating=repeating)
+    def upload_page(self, unit: Unit, token: str, *, sending: bool = False) -> UploadPage:
+        """What an upload token shows; no passcode is needed to see the form. ``sending``: of a full link too, where the
+        claim says that there is no room, or the request is the very one that filled it (S-4)."""
+        given = self._upload(unit, token, sending=sending)
         link = given.link
         note = None
         if link.note_sealed is not None:
@@ -210,7 +210,7 @@ class Redeeming:
         """Delete grants that are over; how many."""
         return unit.grants.sweep(before=self._clock())
 
-    def _upload(self, unit: Unit, token: str, *, repeating: bool = False) -> UploadGrant:
+    def _upload(self, unit: Unit, token: str, *, sending: bool = False) -> UploadGrant:
         link = self._link(unit, token, TokenPurpose.UPLOAD)
         link.check_alive(self._clock())
         ticket = unit.tickets.by_id(link.ticket_id, EVERYTHING)
@@ -226,7 +226,7 @@ class Redeeming:
             files_left=None if most[0] is None else most[0] - files,
             bytes_left=None if most[1] is None else most[1] - size,
         )
-        if given.full and not repeating:
+        if given.full and not sending:
             raise LinkUsedUp
         return given
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from collections.abc import Awaitable
-
 from aiohttp import web
 
 from domain.attachment import Attachment, Source
-from domain.errors import LinkUsedUp, WrongPasscode
+from domain.errors import WrongPasscode
 from domain.link import Link
 from keys import ATTACHMENT
 from links import PasscodeProof, UploadGrant
@@ -18,12 +16,12 @@ from transfer import Incoming, Received
 from web.api.attachments import shown_state
 from web.api.shapes import Instant
 from web.dispatch import respond
-from web.idempotency import HEADER, once_of
+from web.idempotency import once_of
 from web.intake import Intake, name_in_path
 from web.pages import wants_page
 from web.services import SERVICES, Services
 from web.spec import Reply, Shape
-from web.tokens import limited, prove_passcode, reading, record
+from web.tokens import limited, prove_passcode, reading
 
 
 class SentOut(Shape):
@@ -128,10 +126,8 @@ class _Sender:
         self._proof = await prove_passcode(self._request, self._link, None)
 
     def incoming(self) -> Incoming:
-        """For ``transfer``: who brings files where. Raises WrongPasscode, LinkUsedUp."""
+        """For ``transfer``, which says whether there is room: who brings files where. Raises WrongPasscode."""
         link = self._link
-        if self._grant.full:
-            raise LinkUsedUp
         if link.passcode_hash is not None and (self._proof is None or not self._proof.fits(link)):
             raise WrongPasscode("This link has a passcode.", field="passcode")
         return Incoming(
@@ -146,19 +142,10 @@ class _Sender:
 async def _sender(request: web.Request) -> tuple[_Sender, Services, str]:
     services = request.app[SERVICES]
     token = request.match_info["token"]
-    # A full link still has the first answer for the request that filled it (S-4).
-    repeating = HEADER in request.headers
-    page = await reading(request, token, lambda unit: services.redeeming.upload_page(unit, token, repeating=repeating))
+    # A full link too: 409 to whoever sends too many, and the first answer to the request that filled it (S-4).
+    page = await reading(request, token, lambda unit: services.redeeming.upload_page(unit, token, sending=True))
     await limited(request, page.grant.link)
     return _Sender(request, page.grant), services, token
-
-
-async def _answered(work: Awaitable[Reply], services: Services, token: str) -> Reply:
-    try:
-        return await work
-    except LinkUsedUp as refusal:
-        await record(services, token, refusal)
-        raise
 
 
 async def post_form(request: web.Request) -> web.StreamResponse:
@@ -172,7 +159,7 @@ async def post_form(request: web.Request) -> web.StreamResponse:
         return Reply(201, SentFilesOut(attachments=sent, receipt_url=_receipt_url(services, received)))
 
     intake = Intake(request, sender.incoming, answering, once_of(request, services, token, None))
-    reply = await _answered(intake.form(sender.passcode), services, token)
+    reply = await intake.form(sender.passcode)
     if not wants_page(request):
         return respond(reply)
     body = reply.body.model_dump() if reply.body is not None else {}
@@ -190,7 +177,7 @@ async def put_file(request: web.Request) -> web.StreamResponse:
         return Reply(201, SentFileOut(**sent.model_dump(), receipt_url=_receipt_url(services, received)))
 
     intake = Intake(request, sender.incoming, answering, once_of(request, services, token, None))
-    return respond(await _answered(intake.stream(name_in_path(request)), services, token))
+    return respond(await intake.stream(name_in_path(request)))
 
 
 def _receipt_url(services: Services, received: Received) -> str:

@@ -87,7 +87,7 @@ def test_a_link_for_one_file_answers_the_retry_that_filled_it(service: Service, 
     first = service.anyone.put(f"{link}/put/a.txt", body=b"only", headers=key)
     again = service.anyone.put(f"{link}/put/a.txt", body=b"only", headers=key)
     assert (first.status, again.status, again.body) == (201, 201, first.body)
-    assert service.anyone.put(f"{link}/put/a.txt", body=b"only").problem == "gone"
+    assert service.anyone.put(f"{link}/put/a.txt", body=b"only").problem == "too-many"
 
 
 def test_an_answer_of_the_past_is_none_for_a_revoked_key(service: Service, key) -> None:

@@ -25,7 +25,7 @@ from tests.unit.transfer_inspect import corpus as small
 SEGMENT = (1 << 20) - 16
 FIRST_SEGMENT = SEGMENT - 40
 """Bytes of plaintext that fill the first segment to its end."""
-WORDS = "ärende bilaga faktura skärm körning återställ mätare växel öppna låset fönster gränsvärde".split()
+WORDS = ("ärende", "faktura", "skärm", "körning", "återställ", "mätare", "växel", "öppna", "låset", "fönster")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class File:
         return sha256(self.content).hexdigest()
 
     def samples(self) -> Iterator[bytes]:
-        """Pieces of the content that can be nowhere by chance: beyond the format's own head, of many different bytes."""
+        """Pieces of the content that stand nowhere by chance: beyond the format's own head, of many different bytes."""
         start = 160 if len(self.content) > 1024 else 0
         step = max(1, (len(self.content) - start) // 7)
         for at in range(start, len(self.content) - 32, step):
@@ -67,7 +67,7 @@ def pdf(seed: int) -> bytes:
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<</Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources <</Font <</F1 5 0 R>> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
@@ -109,9 +109,7 @@ def png(seed: int, side: int = 48) -> bytes:
 
     rows = b"".join(b"\0" + noise(seed * 1000 + row, side * 3) for row in range(side))
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def jpeg(seed: int) -> bytes:
@@ -212,12 +210,18 @@ def _files() -> tuple[File, ...]:
             ("fältmätning 'juni' \"2026\".csv", table.encode()),
             ("svar från tjänsten.json", tree.encode()),
             ("order med åäö.xml", f"<?xml version='1.0' encoding='UTF-8'?><order>{text(19)}</order>".encode()),
-            ("sparad webbsida.html", f"<!doctype html><title>x</title><pre>{text(20)}</pre><script>1</script>".encode()),
+            (
+                "sparad webbsida.html",
+                f"<!doctype html><title>x</title><pre>{text(20)}</pre><script>1</script>".encode(),
+            ),
             ("vidarebefordrat brev.eml", mail(21)),
             ("Utlook-meddelande.msg", small.compound_file("__properties_version1.0") + noise(22, 1024)),
             ("anteckningar i UTF-16.txt", text(23).encode("utf-16")),
             ("gammal fil i Latin-1.txt", text(24).encode("latin-1")),
-            ("ritning över anläggningen.svg", f'<svg xmlns="http://www.w3.org/2000/svg"><!--{text(25)}--></svg>'.encode()),
+            (
+                "ritning över anläggningen.svg",
+                f'<svg xmlns="http://www.w3.org/2000/svg"><!--{text(25)}--></svg>'.encode(),
+            ),
             ("nätverksfångst.pcap", capture(26)),
             ("kundens databas.sqlite", database(27)),
             ("tom fil.txt", b""),
@@ -229,7 +233,10 @@ def _files() -> tuple[File, ...]:
             ("fem miljoner brus.bin", noise(32, 5_000_000)),
             ("utan ändelse", text(33).encode()),
             ("konfiguration.yaml", ("rader:\n" + "".join(f"  - {line}\n" for line in text(34).splitlines())).encode()),
-            ("inbjudan till mötet.ics", b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text(35).encode() + b"END:VCALENDAR\r\n"),
+            (
+                "inbjudan till mötet.ics",
+                b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n" + text(35).encode() + b"END:VCALENDAR\r\n",
+            ),
             ("l" + "å" * 110 + "ngt namn.txt", text(36).encode()),
             ("CON.txt", text(37).encode()),
             ("..\\..\\..\\etc\\lösenord.txt", text(38).encode()),

@@ -27,9 +27,7 @@ def rows(data: Path, *, but: frozenset[str] = frozenset()) -> dict[str, list[Any
 
 def blobs(data: Path) -> dict[str, int]:
     """All files of the store, finished or not, by name and size."""
-    return {
-        str(path.relative_to(data)): path.stat().st_size for path in (data / "blobs").rglob("*") if path.is_file()
-    }
+    return {str(path.relative_to(data)): path.stat().st_size for path in (data / "blobs").rglob("*") if path.is_file()}
 
 
 def kept(data: Path, *, but: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -266,7 +266,7 @@ class Service:
     def browser(self) -> Client:
         return Client(self, {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "en"})
 
-    # -- the usual ------------------------------------------------------------------------------------------------------
+    # -- the usual ---------------------------------------------------------------------------------------------------
     def put_ticket(self, ref: str, **facts: Any) -> Any:
         answer = self.as_("agent").put(f"/api/v1/tickets/{ref}", json_body={"status": "open", **facts})
         assert answer.status in {200, 201}, answer.body

@@ -23,7 +23,9 @@ API = "/api/v1"
 BOUNDARY = "bgrr"
 OCTETS = {"Content-Type": "application/octet-stream"}
 # Words that would tell a stranger how we are built (S-1).
-TELLING = re.compile(rb"Traceback|File \"|sqlite|SELECT |aiohttp|Python/|/site-packages|\.py\b|/tmp/|/home/", re.IGNORECASE)
+TELLING = re.compile(
+    rb"Traceback|File \"|sqlite|SELECT |aiohttp|Python/|/site-packages|\.py\b|/tmp/|/home/", re.IGNORECASE
+)
 
 
 @dataclass
@@ -81,7 +83,9 @@ def body(*parts: bytes, end: bytes = b"--\r\n") -> bytes:
 
 
 def nested() -> bytes:
-    return body(b'Content-Disposition: form-data; name="file"\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x--')
+    return body(
+        b'Content-Disposition: form-data; name="file"\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x--'
+    )
 
 
 def deep(levels: int) -> bytes:
@@ -305,7 +309,9 @@ def test_each_cause_has_its_answer_and_changes_nothing(world: World, cause: str)
     assert kept(world.service.data) == before
 
 
-@pytest.mark.parametrize("cause", ["no such address", "a token that is not known", "a program", "another site's button"])
+@pytest.mark.parametrize(
+    "cause", ["no such address", "a token that is not known", "a program", "another site's button"]
+)
 def test_a_browser_gets_a_page_instead(world: World, cause: str) -> None:
     status, _, ask = ROWS[cause]
     people = World(**(vars(world) | {"service": AsBrowser(world.service)}))
@@ -329,9 +335,8 @@ class AsBrowser:
 def test_strangers_cannot_tell_unknown_things_apart(world: World) -> None:
     """404 is the same bytes and the same headers, whatever was asked for (S-2)."""
     service = world.service
-    with service.site() as site:
-        for ref in ("ours", "theirs"):
-            site.records.write(lambda unit, ref=ref: site.facts.put_organisation(unit, system(), fact(ref)))
+    for ref in ("ours", "theirs"):
+        assert service.as_("admin").put(f"{API}/organisations/{ref}", json_body={}).status == 201
     service.put_ticket("B-theirs", organisation="theirs")
     private = service.attach("B-theirs")
     contact = service.as_("contact", "ours")
@@ -355,18 +360,6 @@ def test_strangers_cannot_tell_unknown_things_apart(world: World) -> None:
         for answer in answers
     }
     assert len(shown) == 1
-
-
-def system() -> Any:
-    from domain.actor import SYSTEM
-
-    return SYSTEM
-
-
-def fact(ref: str) -> Any:
-    from tickets import OrganisationFact
-
-    return OrganisationFact(ref)
 
 
 def test_a_key_whose_generation_is_gone_is_an_outage_and_no_404(world: World) -> None:

@@ -173,8 +173,10 @@ def test_an_agent_does_a_days_work_without_a_script(service: Service, agent: Per
     assert sent.status == 303
     page = agent.browser.get("/agent/tickets/W-1").text
     attachment = re.search(r"/agent/attachments/([^/]+)/content", page).group(1)
-    assert agent.browser.get(f"/agent/attachments/{attachment}/content").headers["Content-Disposition"].startswith(
-        "attachment;"
+    assert (
+        agent.browser.get(f"/agent/attachments/{attachment}/content")
+        .headers["Content-Disposition"]
+        .startswith("attachment;")
     )
     made = agent.press("/agent/tickets/W-1/download-links", {"attachment": attachment, "max_downloads": "1"})
     download = unescape(re.search(r'<pre id="new-link">([^<]+)</pre>', made.text).group(1))
@@ -184,7 +186,11 @@ def test_an_agent_does_a_days_work_without_a_script(service: Service, agent: Per
     assert agent.press("/agent/tickets/W-1/revoke", {"link": link}).status == 303
     for secret in (upload, download):
         assert secret not in agent.browser.get("/agent/tickets/W-1").text, "an address is shown once"
-    for page in (shown.text, agent.browser.get("/agent/tickets/W-1").text, service.browser.get(sent.headers["Location"]).text):
+    for page in (
+        shown.text,
+        agent.browser.get("/agent/tickets/W-1").text,
+        service.browser.get(sent.headers["Location"]).text,
+    ):
         assert "<script>alert" not in page
         assert "<img src=x" not in page
 
@@ -249,7 +255,9 @@ def test_static_files_are_ours_and_cached(service: Service) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("back", ["//evil.example", "/\\evil.example", "https://evil.example", "/%0d%0aSet-Cookie:x=y", "\r\nX: y"])
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "/\\evil.example", "https://evil.example", "/%0d%0aSet-Cookie:x=y", "\r\nX: y"]
+)
 def test_choosing_a_language_leads_nowhere_else(service: Service, back: str) -> None:
     answer = service.browser.post("/language", body=urlencode({"language": "sv", "back": back}).encode(), headers=FORM)
     assert answer.status == 303

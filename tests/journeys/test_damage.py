@@ -1,4 +1,4 @@
-"""Blobs that are not what was written: nothing wrong is ever sent, an alarm is raised, and nothing is deleted (S-26…S-28)."""
+"""Blobs that are not what was written: nothing wrong is sent, an alarm is raised, nothing is deleted (S-26…S-28)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ SEEN_AT_ONCE = {
     "a byte added": lambda sealed: sealed + b"\0",
     "the last segment twice": lambda sealed: sealed + sealed[2 * MIB :],
     "emptied": lambda sealed: b"",
-    "the first two segments exchanged": lambda sealed: sealed[:40] + sealed[MIB : 2 * MIB - 40] + sealed[40:MIB] + sealed[2 * MIB - 40 :],
+    "the first two segments exchanged": lambda sealed: (
+        sealed[:40] + sealed[MIB : 2 * MIB - 40] + sealed[40:MIB] + sealed[2 * MIB - 40 :]
+    ),
 }
 
 

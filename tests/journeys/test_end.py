@@ -1,4 +1,4 @@
-"""The end of a service, and starts that must not be: draining, exit codes, what stops a start (contract, S-14, S-19)."""
+"""The end of a service, and starts that must not be: draining, exit codes, wrong settings (contract, S-14, S-19)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_idle_service_ends_at_once(tmp_path: Path, number: signal.Signals) ->
 def test_one_site_is_served_by_one_service(tmp_path: Path) -> None:
     service = Service(tmp_path).start()
     try:
-        assert refuses(service) .endswith("Another process already serves this data folder.")
+        assert refuses(service).endswith("Another process already serves this data folder.")
         assert service.anyone.get("/healthz").status == 200
     finally:
         service.stop()

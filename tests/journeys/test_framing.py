@@ -44,12 +44,15 @@ def link(service: Service) -> str:
 
 MALFORMED = {
     "length and chunks": (
-        b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HIDDEN
+        b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        + HIDDEN
     ),
     "chunks and length": (
-        b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n" + HIDDEN
+        b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\n"
+        + HIDDEN
     ),
-    "two lengths": b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello" + HIDDEN,
+    "two lengths": b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello"
+    + HIDDEN,
     "two lengths in one": b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 3, 5\r\n\r\nhello" + HIDDEN,
     "a signed length": b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: +5\r\n\r\nhello" + HIDDEN,
     "a negative length": b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nContent-Length: -1\r\n\r\nhello" + HIDDEN,
@@ -80,10 +83,16 @@ MALFORMED = {
     ),
     "a version there is none of": b"PUT {put} HTTP/3.7\r\nHost: {host}\r\n" + BODY + HIDDEN,
     "no HTTP at all": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n",
-    "a header line of 32 KiB": b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: " + b"a" * 32_768 + b"\r\n\r\n" + HIDDEN,
+    "a header line of 32 KiB": b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: "
+    + b"a" * 32_768
+    + b"\r\n\r\n"
+    + HIDDEN,
     "an address of 32 KiB": b"GET /" + b"a" * 32_768 + b" HTTP/1.1\r\nHost: {host}\r\n\r\n" + HIDDEN,
     "2000 headers": (
-        b"GET /healthz HTTP/1.1\r\nHost: {host}\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(2000)) + b"\r\n" + HIDDEN
+        b"GET /healthz HTTP/1.1\r\nHost: {host}\r\n"
+        + b"".join(b"X-%d: y\r\n" % n for n in range(2000))
+        + b"\r\n"
+        + HIDDEN
     ),
 }
 
@@ -104,7 +113,9 @@ def test_malformed_framing_is_refused_and_the_connection_closed(service: Service
 
 def test_an_upgrade_is_not_made(service: Service) -> None:
     for protocol in (b"websocket", b"h2c"):
-        request = b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade, close\r\nUpgrade: " + protocol + b"\r\n\r\n"
+        request = (
+            b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade, close\r\nUpgrade: " + protocol + b"\r\n\r\n"
+        )
         answer = exchange(service, raw(service, request))
         assert answer.startswith(b"HTTP/1.1 200 "), answer
         assert b"101" not in answer.split(b"\r\n", 1)[0]
@@ -140,7 +151,9 @@ def expecting(service: Service, link: str, head: bytes, body: bytes = b"hello") 
     """What comes before the body was sent, and all of it. A refusal is all: the server waits a while, then closes."""
     with service.wire() as wire:
         wire.settimeout(5)
-        wire.sendall(raw(service, b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n" + head + b"\r\n", link))
+        wire.sendall(
+            raw(service, b"PUT {put} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n" + head + b"\r\n", link)
+        )
         first = wire.recv(65_536)
         whole = first
         if first.startswith(b"HTTP/1.1 100 "):
@@ -177,7 +190,9 @@ def test_an_unknown_link_is_refused_before_the_body(service: Service, link: str)
     assert b"100 Continue" not in whole
 
 
-@pytest.mark.parametrize("name", ["a%0d%0aSet-Cookie: x=y.txt", "a%0aX-Odd: y", "%22; filename=%22evil.html", "a%5c%22.txt"])
+@pytest.mark.parametrize(
+    "name", ["a%0d%0aSet-Cookie: x=y.txt", "a%0aX-Odd: y", "%22; filename=%22evil.html", "a%5c%22.txt"]
+)
 def test_no_name_gets_into_a_header_but_as_a_name(service: Service, link: str, name: str) -> None:
     sent = service.anyone.put(f"{link}/put/{name.replace(' ', '%20')}", body=b"x").json()
     answer = service.as_("agent").get(f"/api/v1/attachments/{sent['id']}/content")

@@ -20,7 +20,7 @@ from tests.journeys.kept import rows
 from tests.journeys.service import Answer, Service
 
 CONTENT = noise(77, 2_500_000)
-NAME = "Ritning \"åäö\" för 📎.bin"
+NAME = 'Ritning "åäö" för 📎.bin'
 RECIPIENT = "ulla.mottagare@partner.example"
 MAIL_FROM = "bilaga@support.example"
 COOKIE = re.compile(r"bilaga-grant=([^;]+); (.*)")

@@ -193,7 +193,7 @@ def erase_attachment(call: Call) -> Reply:
 def routes() -> list[Route]:
     """The routes of attachments."""
     tag = "attachments"
-    content = "application/octet-stream"
+    content, any_type = "application/octet-stream", "*/*"
     read = (NotAllowed, NotFound, NotReady, Quarantined, AlreadyPurged, Damaged, Unavailable)
     return [
         Route(
@@ -218,7 +218,7 @@ def routes() -> list[Route]:
         ),
         Route(
             "GET", "/attachments/{id}/content", "The bytes", send_by, Kind.STREAM,
-            {200: content, 206: content, 304: None}, tag, problems=(*read, RangeNotSatisfiable),
+            {200: any_type, 206: any_type, 304: None}, tag, problems=(*read, RangeNotSatisfiable),
         ),
         Route(
             "HEAD", "/attachments/{id}/content", "What the bytes' answer would say", send_by, Kind.STREAM,

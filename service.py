@@ -15,14 +15,14 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from domain.actor import SYSTEM, Role
-from domain.errors import BilagaError, ChainBroken, Misconfigured
+from domain.errors import BilagaError, ChainBroken, Misconfigured, ScannerUnavailable
 from domain.event import Event, EventKind
 from installation import PUBLIC_URL, Site
 from jobs import Job, Jobs
 from links import Post
 from links.smtp import SmtpMailer
 from storage import Unit
-from transfer import Pump, Reception, Rescan, Scanner, Scrub, Sealing, Sniffer, TypePolicy
+from transfer import BreakingScanner, Pump, Reception, Rescan, Scanner, Scrub, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
 from web import (
     Addresses,
@@ -109,15 +109,18 @@ def _ready(
 
 def _prepare(site: Site) -> None:
     """What has to be right before anything is served: crashes mended, the log whole, no key claimed by the dead."""
+    try:
+        # RestoreNeeded ends the start: of a database put back from a backup nothing is served, or what was erased since
+        # would be back (S-6), and nothing is written: every entry belongs behind the one that tells of the restore.
+        site.log.check_start(site.records)
+    except ChainBroken as error:
+        # A changed log is another matter. Nothing that was erased comes back by it and no command could mend it: the
+        # alarm is raised and nothing is signed; files stay reachable, since refusing them would be a second harm.
+        log.critical("audit log broken", extra={"detail": error.detail})
     site.recovery.at_start(alone=True)
     site.purge.recover()
     site.records.write(_forget_the_dead)
     site.follow_policy()
-    try:
-        site.log.check_start(site.records)
-    except ChainBroken as error:
-        # The alarm is raised and nothing is signed; files stay reachable, since refusing them would be a second harm.
-        log.critical("audit log broken", extra={"detail": error.detail})
     site.records.write(lambda unit: site.log.append(unit, Event(EventKind.SERVICE_STARTED, SYSTEM)))
 
 
@@ -169,9 +172,13 @@ def _scanner(site: Site) -> Scanner | None:
     url = site.settings.clamd_url
     if url is None:
         return None
-    scanner = ClamdScanner(url)
-    scanner.check_start(int(site.settings.max_file_size))
-    return scanner
+    clamd = ClamdScanner(url)
+    try:
+        clamd.check_start(int(site.settings.max_file_size))
+    except ScannerUnavailable:
+        # Down is not misconfigured: uploads are refused with 503 until it answers, and it is tried out then (S-47).
+        log.warning("scanner not available at start")
+    return BreakingScanner(clamd)
 
 
 def _reception(site: Site, stack: ExitStack, scanner: Scanner | None) -> Reception:
@@ -180,6 +187,7 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None) -> Recepti
     policy = TypePolicy() if refused is None else TypePolicy(frozenset(name.lstrip(".").lower() for name in refused))
     sniffer = Sniffer()
     stack.callback(sniffer.close)
+    sniffer.start()
     sealing = Sealing(
         site.records,
         site.blobs,

@@ -10,7 +10,7 @@ from transfer.receive import Received, ReceivedFile, Reception, Touched
 from transfer.recovery import Recovery
 from transfer.rescan import Rescan
 from transfer.sandbox import Sniffer
-from transfer.scanner import Scanner
+from transfer.scanner import BreakingScanner, Scanner
 from transfer.scrub import Scrub
 from transfer.sealing import Sealing
 from transfer.send import Content, Download, Reading, Sending
@@ -19,6 +19,7 @@ from transfer.steps import Steps
 __all__ = [
     "Archive",
     "Archiving",
+    "BreakingScanner",
     "Claim",
     "Content",
     "Download",

@@ -65,7 +65,7 @@ class Language:
         period, _, fact = words.partition(" after ")
         parts = re.findall(r"(\d+)([YMWD])", period)
         said = [format_unit(int(number), UNITS[unit], length="long", locale=self.locale) for number, unit in parts]
-        long = format_list(said, style="unit", locale=self.locale)
+        long = format_list(said, locale=self.locale)
         after = {
             "contract_ends_on": self.text("%(period)s after the last day of the customer’s contract", period=long),
             "last_activity_at": self.text("%(period)s after the last activity on the ticket", period=long),

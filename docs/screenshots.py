@@ -83,9 +83,7 @@ def main() -> None:
     """Take all pictures."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, demonstration(folder) as said, sync_playwright() as playwright:
-        address = {
-            what: url for what, url in re.findall(r"^(upload link|sign in as an agent).*?(http\S+)$", said, re.M)
-        }
+        address = dict(re.findall(r"(?m)^(upload link|sign in as an agent).*?(http\S+)$", said))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = browser.new_context(
             viewport={"width": 1000, "height": 700}, locale="en-GB", color_scheme="light", device_scale_factor=1

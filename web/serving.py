@@ -35,15 +35,16 @@ async def serve(
     try:
         loop = asyncio.get_running_loop()
         flight = application[SERVICES].flight
-        accepting = await loop.create_server(_Connections(runner, flight), sock=listener, backlog=512)
-        ready()
         stop, at_once = asyncio.Event(), asyncio.Event()
 
         def signalled() -> None:
             (at_once if stop.is_set() else stop).set()
 
+        # Before anybody can know that we listen: a signal may follow on the heels of that.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, signalled)
+        accepting = await loop.create_server(_Connections(runner, flight), sock=listener, backlog=512)
+        ready()
         await stop.wait()
         log.info("draining", extra={"in_flight": flight.count})
         flight.draining = True

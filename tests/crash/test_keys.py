@@ -8,6 +8,8 @@ from domain.event import EventKind
 from tests.crash.vault import Vault, inside
 
 SAID = " then ".join
+# The key file's end: the new one written but not named, named but the folder not synced, and somewhere after that.
+REPLACED = [("opened", "os.rename"), ("opened", "os.rename", "open"), ("opened", "change bilaga.key")]
 BODIES = {f"{number}.txt": f"file {number}\n".encode() * 100 for number in range(5)}
 
 
@@ -34,7 +36,7 @@ def assert_readable(vault: Vault, files: dict[str, bytes]) -> None:
     vault.assert_sound()
 
 
-@pytest.mark.parametrize("way", [("rotated",), ("change bilaga.key",), ("change .bilaga.key.*",)], ids=SAID)
+@pytest.mark.parametrize("way", [*REPLACED, ("rotated",)], ids=SAID)
 def test_k2_a_generation_made_and_not_written_down_is_found_and_used(filled, way):
     vault, files = filled
     vault.victim("rotate", *way)
@@ -73,7 +75,7 @@ def test_k1_a_rewrapping_that_is_killed_leaves_every_key_under_one_generation_an
     assert_readable(vault, files)
 
 
-@pytest.mark.parametrize("way", [("destroyed",), ("change bilaga.key",), ("change .bilaga.key.*",)], ids=SAID)
+@pytest.mark.parametrize("way", [*REPLACED, ("destroyed",)], ids=SAID)
 def test_k1_a_destruction_that_is_killed_happened_or_did_not_and_is_written_down_in_the_end(filled, way):
     vault, files = filled
     vault.bilaga("keys", "rotate")

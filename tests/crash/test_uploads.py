@@ -187,13 +187,11 @@ def test_u1_a_recovery_that_is_killed_is_done_by_the_next(vault, kept, way):
 
 def test_u1_a_site_that_was_killed_at_every_moment_of_its_first_start_starts(nest, tmp_path):
     for number, way in enumerate(
-        [("change bilaga.key",), ("change records.sqlite*",), ("change records.sqlite-wal",), ("change blobs",)]
+        [("os.link",), ("os.link", "open"), ("change bilaga.key",), ("change records.sqlite*",), ("change blobs",)]
     ):
         folder: Path = tmp_path / str(number)
         folder.mkdir()
-        vault = Vault.__new__(Vault)
-        vault.folder, vault.data, vault.nest, vault.settings = folder, folder / "data", nest, {}
-        vault.service, vault.base, vault._runs = None, "", 0
+        vault = Vault(folder, nest, made=False)
         vault.data.mkdir(mode=0o700)
         assert vault.spawn("serve", *way).wait() == -9
         vault.start()

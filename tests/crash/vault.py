@@ -156,9 +156,10 @@ def form(files: Mapping[str, bytes]) -> tuple[bytes, dict[str, str]]:
 
 
 class Vault:
-    """One site in a folder. Every process of it is a real one, with a life and a death of its own."""
+    """One site in a folder. Every process of it is a real one, with a life and a death of its own. ``made`` False: the
+    site is still to be made, by whoever starts first."""
 
-    def __init__(self, folder: Path, nest: Nest, **settings: str) -> None:
+    def __init__(self, folder: Path, nest: Nest, *, made: bool = True, **settings: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.nest = nest
@@ -166,8 +167,8 @@ class Vault:
         self.service: Child | None = None
         self.base = ""
         self._runs = 0
-        self.agent = self.key("agent")
-        self.admin = self.key("admin")
+        self.agent = self.key("agent") if made else ""
+        self.admin = self.key("admin") if made else ""
 
     # -- processes -----------------------------------------------------------------------------------------------------
     @property

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import RLock, Thread
 from typing import Any
 
 import logs
@@ -35,20 +35,23 @@ from storage.blobs.file import FileBlobStore
 _PR_SET_PDEATHSIG = 1
 LOADED = (audit, fsck, keys, link, purge, serve)
 CHANGE = "change "
+SYSTEM_CALLS = frozenset({"open", "os.link", "os.rename"})
+"""Audit events of the interpreter, which come before the call, that are points: where there is no seam of ours."""
 
 
 class Death:
     """Comes at the end of a way: points passed one after the other.
 
-    A point is the name of a step (``sealed``), of a call of the disk (``before rename_new``, ``after write``),
-    ``opened`` for the site as a whole, ``armed`` (told from outside, by SIGUSR1), or ``change FILES``: that a file of
-    the data folder was written, made or removed, as seen from beside, so in the midst of whatever writes it.
+    A point is the name of a step (``sealed``), of a call of the disk (``before rename_new``, ``after write``), of a call
+    that Python is about to make (``os.rename``), ``opened`` for the site as a whole, ``armed`` (told from outside, by
+    SIGUSR1), or ``change FILES``: that a file of the data folder was written, made or removed, as seen from beside, so
+    in the midst of whatever writes it.
     """
 
     def __init__(self, way: list[str], folder: Path) -> None:
         self._way = way
         self._folder = folder
-        self._lock = Lock()
+        self._lock = RLock()
 
     def __call__(self, point: str) -> None:
         """A point is passed."""
@@ -64,6 +67,16 @@ class Death:
             time.sleep(60)
         if self._way[0].startswith(CHANGE):
             Thread(target=self._watch, args=(self._way[0], self._seen()), daemon=True).start()
+
+    def linger(self) -> None:
+        """Do not come to an end while a change, which was made by now, is still to be noticed."""
+        if self._way and self._way[0].startswith(CHANGE):
+            time.sleep(30)
+
+    def hear(self, event: str, _: object) -> None:
+        """A hook for ``sys.addaudithook``."""
+        if event in SYSTEM_CALLS:
+            self(event)
 
     def _watch(self, point: str, before: object) -> None:
         sys.setswitchinterval(1e-5)
@@ -141,12 +154,14 @@ def _live(order: dict[str, Any]) -> int:
     settings = load(os.environ)
     logs.start(settings.log_level)
     death = Death(order["way"], settings.data_dir)
+    sys.addaudithook(death.hear)
     store = partial(FileBlobStore, disk=DeadlyDisk(death))
     signal.signal(signal.SIGUSR1, lambda *_: death("armed"))
     death.look()
     with open_site(settings, serving=order["act"] == "serve", steps=death, store=store) as site:
         death("opened")
         ACTS[order["act"]](site)
+        death.linger()
     return 0
 
 

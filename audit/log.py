@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -104,9 +104,16 @@ class Log:
             self._catch_up(records)
             return newest
 
-    def exported(self) -> Iterator[Statement]:
-        """What the second place remembers, oldest first. Raises ChainBroken at a note that is not ours, OSError."""
-        return iter(()) if self._place is None else self._place.statements()
+    def forgotten(self, records: Records) -> tuple[Statement | None, list[Lasting]]:
+        """The second place's newest statement, and the lasting facts that the database does not know, oldest first.
+
+        (None, []) without a second place. Raises ChainBroken at a note that is not ours, Misconfigured where the place
+        does not answer.
+        """
+        try:
+            return (None, []) if self._place is None else self._place.forgotten(records)
+        except OSError as error:
+            raise _unreadable(error) from error
 
     def begin_again(self, unit: Unit, after: Statement | None, facts: Mapping[str, Scalar]) -> str:
         """After a restore: begin an epoch, in the caller's transaction, before anything else is written; its origin.
@@ -199,7 +206,7 @@ class Log:
             newest = self._place.agree(records)
         except OSError as error:
             if not self._agreed:
-                raise Misconfigured(f"AUDIT_EXPORT: not readable: {error.strerror}", field="AUDIT_EXPORT") from error
+                raise _unreadable(error) from error
             log.error("checkpoints' second place not readable")
             return None
         self._agreed = True
@@ -229,3 +236,7 @@ class Log:
     def _stop(self, step: str) -> None:
         self._broken = True
         log.critical("audit log broken", extra={"step": step})
+
+
+def _unreadable(error: OSError) -> Misconfigured:
+    return Misconfigured(f"AUDIT_EXPORT: not readable: {error.strerror}", field="AUDIT_EXPORT")

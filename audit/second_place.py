@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Protocol
 
 from audit.entry import canonical
 from audit.epoch import Epoch, epochs
+from audit.lasting import Lasting, lasting_of
 from audit.statement import Statement
 from crypto import open_note
 from domain.errors import ChainBroken, Misconfigured, RestoreNeeded
@@ -87,7 +89,7 @@ class FileExport:
             return None
 
     def notes(self) -> Iterator[str]:
-        with self._path.open("rb") as file:
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
             yield from (note for line in file if (note := _note(line)) is not None)
 
     def _ends_a_line(self) -> bool:
@@ -113,17 +115,19 @@ class SecondPlace:
         self._public_key = public_key
         self._base = base
 
-    def newest(self) -> Statement | None:
-        """What its newest note says. Raises ChainBroken where that is not ours."""
-        note = self._export.last()
-        return None if note is None else self._open(note)
+    def forgotten(self, records: Records) -> tuple[Statement | None, list[Lasting]]:
+        """Its newest statement, and the lasting facts that it remembers and the database does not, oldest first.
 
-    def statements(self) -> Iterator[Statement]:
-        """All that is there, oldest first. Raises ChainBroken at a note that is not ours."""
-        try:
-            yield from (self._open(note) for note in self._export.notes())
-        except FileNotFoundError:
-            return
+        Raises ChainBroken at a note that is not ours.
+        """
+        newest, found = None, list[Lasting]()
+        given_up = {epoch.after for epoch in records.read(self._epochs)}
+        for newest in self._statements():
+            if newest.lasting:
+                found += records.read(partial(_unknown, facts=newest.lasting))
+            if newest.point in given_up:  # an earlier restore has done all that was said until here
+                found.clear()
+        return newest, found
 
     def agree(self, records: Records) -> Statement | None:
         """Its newest statement; None where it has none, or where that was given up by a restore.
@@ -131,7 +135,8 @@ class SecondPlace:
         Raises RestoreNeeded where the database does not know it; ChainBroken where one of the two was changed;
         Misconfigured where the place has lost what was brought there.
         """
-        newest = self.newest()
+        note = self._export.last()
+        newest = None if note is None else self._open(note)
         _, ours = records.read(lambda unit: self._known(unit, newest))
         return newest if ours else None
 
@@ -151,7 +156,7 @@ class SecondPlace:
 
     def _known(self, unit: Unit, newest: Statement | None) -> tuple[int, bool]:
         """The size from which on checkpoints are missing there, and whether the newest one is the database's own."""
-        known = list(epochs(unit, self._base, unit.journal.size()))
+        known = self._epochs(unit)
         if newest is None:
             first = unit.journal.checkpoints(known[0].start + 1, 1)
             if first and first[0].exported_at is not None:
@@ -167,6 +172,12 @@ class SecondPlace:
                 return epoch.start + 1, False
         raise RestoreNeeded
 
+    def _epochs(self, unit: Unit) -> list[Epoch]:
+        return list(epochs(unit, self._base, unit.journal.size()))
+
+    def _statements(self) -> Iterator[Statement]:
+        return (self._open(note) for note in self._export.notes())
+
     def _open(self, note: str) -> Statement:
         return Statement.parse(open_note(note, self._public_key))
 
@@ -174,6 +185,11 @@ class SecondPlace:
 def _at(known: Sequence[Epoch], size: int) -> Epoch:
     """The epoch of a checkpoint over that many entries."""
     return next((epoch for epoch in known if epoch.start < size), known[-1])
+
+
+def _unknown(unit: Unit, *, facts: Sequence[Lasting]) -> list[Lasting]:
+    """Those that are not what the database's own log says at that index."""
+    return [one for one in facts if [one] != [lasting_of(entry) for entry in unit.journal.entries(one.index, 1)]]
 
 
 def _mark(unit: Unit, *, page: Sequence[Checkpoint], at: datetime) -> None:

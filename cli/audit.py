@@ -39,6 +39,8 @@ def verify(ctx: click.Context, *, as_json: bool, file: Path | None, public_key: 
         click.echo(json.dumps({**asdict(report), "root": report.root.hex()}))
     elif report.intact:
         click.echo(f"intact: {report.entries} entries, {report.signed} of them signed")
+        for index in report.restored:
+            click.echo(f"put back from a backup before record {index}")
     else:
         last = "" if report.last_bad in {None, report.first_bad} else f" to {report.last_bad}"
         click.echo(f"BROKEN at record {report.first_bad}{last}: {report.reason}")

@@ -59,6 +59,7 @@ class Families(click.Group):
         "link",
         "organisation",
         "purge",
+        "restore",
         "serve",
         "signin",
         "ticket",

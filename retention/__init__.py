@@ -8,6 +8,7 @@ from retention.holds import HoldsDesk, Placed
 from retention.period import Period
 from retention.purge import Purge
 from retention.report import Failed, Purged, PurgeReport
+from retention.restoration import Restoration, Restored
 from retention.rules import CUSTOMER, OTHER, AfterClosed, AfterContract, AfterLastActivity, Policy, Rule
 from retention.run import Pace
 
@@ -30,6 +31,8 @@ __all__ = [
     "PurgeReport",
     "Purged",
     "Reason",
+    "Restoration",
+    "Restored",
     "Rule",
     "Why",
     "find_certificate",

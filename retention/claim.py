@@ -22,11 +22,14 @@ _FACT = "fact."
 
 
 class Reason(StrEnum):
-    """Why an attachment is erased: its time was up, its requester took it back, or somebody with the right said so."""
+    """Why an attachment is erased: its time was up, its requester took it back, somebody with the right said so, or
+    all of that was done before and a backup brought it back.
+    """
 
     RETENTION = "retention"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)

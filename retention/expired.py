@@ -55,6 +55,11 @@ class Expired:
         if destiny.due_at is None or destiny.due_at > report.now:
             unit.tickets.put(redated(ticket, destiny))
             return False
+        self.erase(unit, actor, ticket, destiny)
+        return True
+
+    def erase(self, unit: Unit, actor: Actor, ticket: Ticket, destiny: Destiny) -> None:
+        """Erase a ticket's personal data; whether its time is up is the caller's to know."""
         now = self._clock()
         unit.tickets.put(
             replace(
@@ -67,17 +72,16 @@ class Expired:
                 version=ticket.version + 1,
             )
         )
-        links = unit.links.erase_of_ticket(ticket_id, at=now)
-        keys = self._keys.destroy(unit, ticket_id)
+        links = unit.links.erase_of_ticket(ticket.id, at=now)
+        keys = self._keys.destroy(unit, ticket.id)
         facts: dict[str, Scalar] = {
             "retention_class": destiny.retention_class,
             "rule": destiny.rule,
-            "due_at": rfc3339(destiny.due_at),
+            "due_at": rfc3339(destiny.due_at) if destiny.due_at else None,
             "links": links,
             "keys": keys,
         }
-        self._log.append(unit, Event(EventKind.TICKET_ERASED, actor, ticket_id, facts))
-        return True
+        self._log.append(unit, Event(EventKind.TICKET_ERASED, actor, ticket.id, facts))
 
 
 def redated(ticket: Ticket, destiny: Destiny) -> Ticket:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from audit import Log
 from crypto import new_id
-from domain.actor import Action, Actor
+from domain.actor import EVERYTHING, SYSTEM, Action, Actor
 from domain.clock import Clock
 from domain.disposal import Hold
 from domain.errors import BadInput, NotFound
@@ -73,6 +73,19 @@ class HoldsDesk:
         """End an organisation's hold; the hold as it was. NotFound where there is none."""
         on = _organisation(unit, actor, Action.RELEASE_HOLD, ref)
         return self._release(unit, actor, on, reason)
+
+    def place_again(self, unit: Unit, on_id: str, reason: str) -> bool:
+        """Hold a ticket or an organisation, by its id, that was held before a backup was put back; False where there is
+        none of that id, or where it is held."""
+        on = _On(ticket_id=TicketId(on_id))
+        if unit.tickets.by_id(TicketId(on_id), EVERYTHING) is None:
+            on = _On(organisation_id=OrganisationId(on_id))
+            if unit.organisations.by_id(OrganisationId(on_id), EVERYTHING) is None:
+                return False
+        if _present(unit, on) is not None:
+            return False
+        self._place(unit, SYSTEM, on, reason, None)
+        return True
 
     def open_reason(self, unit: Unit, hold: Hold) -> str | None:
         """Why a hold was placed; None once the key of what it was on is destroyed. Raises WrongContext."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from audit import Log
 from domain.actor import EVERYTHING, SYSTEM, Action, Actor, Role, Scope
-from domain.attachment import AttachmentState
+from domain.attachment import Attachment, AttachmentState
 from domain.clock import Clock
 from domain.disposal import Certificate, Decide, DueItem
 from domain.errors import AlreadyPurged, BrakeApplied, NotFound, StateConflict, Unavailable, UnderHold
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId
+from domain.ticket import Ticket
 from keys import Keys, Lease, LeaseLost, LeaseTaken
 from retention.brakes import Brakes
 from retention.certificates import CertificateDesk
@@ -131,6 +133,22 @@ class Purge:
         except Exception as error:
             self._erasure.fail(actor, [(attachment_id, error_code(error))])
             raise
+
+    def claim_again(self, unit: Unit, attachment: Attachment, certificate_id: str | None) -> None:
+        """Claim what had been erased before a backup brought it back; ``recover`` carries it through.
+
+        No hold stops it: when it was erased there was none. ``certificate_id`` is of the certificate it had then.
+        """
+        ticket = unit.tickets.by_id(attachment.ticket_id, EVERYTHING)
+        if ticket is None:
+            raise NotFound
+        destiny = self._outlook.destiny(unit, ticket)
+        facts = {**destiny.facts, "erased_before_by": certificate_id}
+        self._erasure.begin(unit, SYSTEM, attachment, Reason.RESTORED, replace(destiny, facts=facts))
+
+    def erase_ticket_again(self, unit: Unit, ticket: Ticket) -> None:
+        """Erase the personal data of a ticket that had been erased before a backup brought it back."""
+        self._expired.erase(unit, SYSTEM, ticket, self._outlook.destiny(unit, ticket))
 
     def _run(self, run: Run, confirm: int | None) -> None:
         report = run.report

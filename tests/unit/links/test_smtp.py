@@ -26,7 +26,7 @@ class Postbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
         if self.answer.startswith("250"):
             message = message_from_bytes(envelope.content, policy=policy.default)
-            self.mails.append((envelope.rcpt_tos, cast("EmailMessage", message)))
+            self.mails.append((envelope.rcpt_tos, message))
         return self.answer
 
 

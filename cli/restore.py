@@ -42,7 +42,6 @@ def restore(ctx: click.Context) -> None:
     logs.start("error" if settings.log_level == "info" else settings.log_level)
     with open_site(settings, serving=True) as site:
         restored = Restoration(site.records, site.purge, site.holds, site.log, site.clock).run()
-        report = site.purge.recover()
         site.log.checkpoint(site.records)
     if not restored.informed:
         why = "is not set" if settings.audit_export is None else "has nothing of this site"
@@ -50,7 +49,7 @@ def restore(ctx: click.Context) -> None:
     counts = asdict(restored)
     for name, words in WORDS.items():
         click.echo(f"{counts[name]} {words}")
-    if report.failed:
+    if restored.failed:
         ctx.exit(NOT_PURGED)
 
 

@@ -58,8 +58,9 @@ class Expired:
         self.erase(unit, actor, ticket, destiny)
         return True
 
-    def erase(self, unit: Unit, actor: Actor, ticket: Ticket, destiny: Destiny) -> None:
-        """Erase a ticket's personal data; whether its time is up is the caller's to know."""
+    def erase(self, unit: Unit, actor: Actor, ticket: Ticket, destiny: Destiny, *, mark: bool = True) -> None:
+        """Erase a ticket's personal data; whether its time is up is the caller's to know. Where it still has files it
+        cannot be marked as erased yet."""
         now = self._clock()
         unit.tickets.put(
             replace(
@@ -68,7 +69,7 @@ class Expired:
                 requester_email_sealed=None,
                 requester_email_digest=None,
                 requester_name_sealed=None,
-                erased_at=now,
+                erased_at=now if mark else None,
                 version=ticket.version + 1,
             )
         )

@@ -147,8 +147,8 @@ class Purge:
         self._erasure.begin(unit, SYSTEM, attachment, Reason.RESTORED, replace(destiny, facts=facts))
 
     def erase_ticket_again(self, unit: Unit, ticket: Ticket) -> None:
-        """Erase the personal data of a ticket that had been erased before a backup brought it back."""
-        self._expired.erase(unit, SYSTEM, ticket, self._outlook.destiny(unit, ticket))
+        """Erase the personal data of a ticket that had been erased before a backup brought it, and files, back."""
+        self._expired.erase(unit, SYSTEM, ticket, self._outlook.destiny(unit, ticket), mark=False)
 
     def _run(self, run: Run, confirm: int | None) -> None:
         report = run.report

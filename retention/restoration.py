@@ -1,18 +1,21 @@
 """After a backup was put back: what had ended before it was, ends again, before anything is served (S-6).
 
 One transaction begins the log's new epoch, ends what cannot be known to be good still, revokes, quarantines and holds
-what was, and claims what was erased; ``Purge.recover`` carries the claims through, as after any crash.
+what was, and claims what was erased. The claims are then carried through as after any crash, if need be at the start of
+the service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from audit import Lasting, Log, Statement
 from domain.actor import EVERYTHING
 from domain.attachment import LIVE, Attachment, AttachmentState, Scan, step
 from domain.clock import Clock
+from domain.errors import StateConflict
 from domain.event import EventKind
 from domain.ids import AttachmentId, LinkId, PrincipalId, TicketId
 from domain.ticket import Ticket
@@ -37,6 +40,8 @@ class Restored:
     tickets: int = 0
     infected: int = 0
     held: int = 0
+    failed: int = 0
+    """Attachments that are unreadable, but whose bytes could not be removed just now."""
 
 
 class Restoration:
@@ -53,9 +58,22 @@ class Restoration:
         """Do it; again after a crash, or twice, it does what is left. Raises ChainBroken and Misconfigured where the
         second place was changed or does not answer."""
         newest, forgotten = self._log.forgotten(self._records)
-        return self._records.write(lambda unit: self._apply(unit, newest, forgotten))
+        restored, tickets = self._records.write(lambda unit: self._apply(unit, newest, forgotten))
+        report = self._purge.recover()
+        self._records.write(lambda unit: self._mark(unit, tickets))
+        return replace(restored, failed=len(report.failed))
 
-    def _apply(self, unit: Unit, newest: Statement | None, forgotten: Sequence[Lasting]) -> Restored:
+    def _mark(self, unit: Unit, ticket_ids: Sequence[TicketId]) -> None:
+        """Say of tickets with nothing left that they are erased. One whose files are stuck stays open, and empty."""
+        for ticket_id in ticket_ids:
+            ticket = unit.tickets.by_id(ticket_id, EVERYTHING)
+            if ticket is not None:
+                with suppress(StateConflict):
+                    unit.tickets.put(replace(ticket, erased_at=self._clock(), version=ticket.version + 1))
+
+    def _apply(
+        self, unit: Unit, newest: Statement | None, forgotten: Sequence[Lasting]
+    ) -> tuple[Restored, list[TicketId]]:
         now = self._clock()
         told = _Told(forgotten)
         ended = unit.restores.end_all(at=now)
@@ -77,13 +95,14 @@ class Restoration:
             infected=sum(infected),
         )
         # Nothing before this was an entry: the new epoch begins with it.
-        self._log.begin_again(unit, newest, {key: value for key, value in asdict(restored).items() if key != "held"})
+        counts = {name: value for name, value in asdict(restored).items() if name not in {"held", "failed"}}
+        self._log.begin_again(unit, newest, counts)
         for attachment in attachments:
             self._purge.claim_again(unit, attachment, told.certificates.get(attachment.id))
         for ticket in tickets:
             self._purge.erase_ticket_again(unit, ticket)
         held = [self._holds.place_again(unit, on_id, REASON) for on_id in told.held]
-        return replace(restored, held=sum(held))
+        return replace(restored, held=sum(held)), [ticket.id for ticket in tickets]
 
 
 class _Told:

@@ -102,7 +102,9 @@ def test_a_restored_site_serves_nothing_that_had_ended(service: Service, tmp_pat
     assert admin.delete("/api/v1/tickets/HAND/hold", json_body={"reason": "över"}).status in {200, 204}
     assert admin.delete(f"/api/v1/attachments/{erased}").status in {200, 204}
     service.put_ticket("OLD", status="closed", last_activity_at="2020-01-02T03:04:05Z")
-    assert json.loads(service.cli("purge", "--json"))["purged"] == 1
+    service.cli("purge")
+    assert listed(service, "OLD")[purged]["state"] == "purged"
+    assert service.as_("agent").get("/api/v1/tickets/OLD").json()["erased_at"]
     links = agent.get("/api/v1/tickets/LIVE/links").json()
     gone = [one["id"] for one in links["links"] if one["kind"] == "download"][-1]
     assert agent.delete(f"/api/v1/links/{gone}").status in {200, 204}
@@ -123,6 +125,7 @@ def test_a_restored_site_serves_nothing_that_had_ended(service: Service, tmp_pat
     assert size(service) == before, "nothing is written before the restore is told of"
     said = service.cli("restore")
     assert "2 attachments erased again" in said
+    assert "1 tickets erased again" in said
     assert "1 links revoked again" in said
     assert "1 links that count downloads revoked" in said
     assert "1 keys and people disabled again" in said
@@ -132,6 +135,8 @@ def test_a_restored_site_serves_nothing_that_had_ended(service: Service, tmp_pat
     for attachment, ref in ((purged, "OLD"), (erased, "HAND")):
         assert service.as_("agent").get(f"/api/v1/attachments/{attachment}/content").status == 410
         assert listed(service, ref)[attachment]["state"] == "purged"
+    old = service.as_("agent").get("/api/v1/tickets/OLD").json()
+    assert (bool(old["erased_at"]), old["requester"]) == (True, None)
     assert listed(service, "LIVE")[kept]["state"] == "available"
     assert service.as_("agent").get(f"/api/v1/attachments/{kept}/content").body == KEPT
     for link in (revoked, counted):
@@ -139,7 +144,7 @@ def test_a_restored_site_serves_nothing_that_had_ended(service: Service, tmp_pat
     for link in (free, upload):
         assert service.browser.get(path_of(link)).status == 200
     assert lost_key.get("/api/v1/audit").status == 401
-    assert service.as_("agent").get("/api/v1/tickets/HELD").json()["held"] is True
+    assert service.as_("agent").get("/api/v1/tickets/HELD").json()["retention"]["held"] is True
     service.stop()
 
     # The log went on under an origin of its own, from where the old one is known to have come.

@@ -33,7 +33,11 @@ MOST = 4000
 class Log:
     """The log of one installation. Safe to use from any thread."""
 
-    def __init__(self, signer: Signer, clock: Clock, installation: str, export: Export | None = None) -> None:
+    def __init__(
+        self, signer: Signer, clock: Clock, installation: str, export: Export | None = None, *, most: int = MOST
+    ) -> None:
+        """``most``: how many lasting facts one checkpoint may name."""
+        self._most = most
         self._signer = signer
         self._clock = clock
         self._lock = Lock()
@@ -138,7 +142,7 @@ class Log:
             frontier.append(entry.leaf)
             if (one := lasting_of(entry)) is not None:
                 lasting.append(one)
-                if len(lasting) == MOST:
+                if len(lasting) == self._most:
                     break
         if last is not None and frontier.size == last.size:
             if records.read(lambda unit: unit.journal.size()) < last.size:
@@ -168,7 +172,7 @@ class Log:
         if not records.write(keep):
             return None, True
         self._urgent = self._urgent and not lasting
-        return made, len(lasting) < MOST
+        return made, len(lasting) < self._most
 
     def _origin(self, records: Records, size: int) -> str:
         """The origin of a tree of that many entries."""

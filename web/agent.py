@@ -23,7 +23,7 @@ from web.dispatch import record_refusal
 from web.identity import Identity, identify, presented
 from web.intake import Intake
 from web.services import SERVICES, Services
-from web.spec import Nothing, Reply
+from web.spec import Nothing, Reply, pattern
 
 PAGE = 50
 Worker = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
@@ -245,7 +245,7 @@ async def get_home(request: web.Request) -> web.StreamResponse:
 
 def add_routes(router: web.UrlDispatcher) -> None:
     """The routes of the session page."""
-    one = "/agent/tickets/{ref}"
+    one = pattern("/agent/tickets/{ref}")
     router.add_get("/", get_home)
     router.add_get("/agent", signed_in(get_tickets))
     router.add_get(one, signed_in(get_ticket))

@@ -13,7 +13,7 @@ from web.guard import MIDDLEWARES
 from web.intake import later
 from web.openapi import BASE, Description
 from web.services import SERVICES, Services
-from web.spec import Kind, Route
+from web.spec import Kind, Route, pattern
 
 
 def api_routes() -> list[Route]:
@@ -47,7 +47,7 @@ def _api(router: web.UrlDispatcher, version: str) -> None:
     routes = api_routes()
     for route in routes:
         expect = later if route.kind is Kind.STREAM and route.sends is not None else None
-        router.add_route(route.method, BASE + route.path, handler(route), expect_handler=expect)
+        router.add_route(route.method, pattern(BASE + route.path), handler(route), expect_handler=expect)
     description = Description(routes, version)
     router.add_get("/api/openapi.json", description.get_document)
     router.add_get("/api/docs", description.get_page)
@@ -56,7 +56,7 @@ def _api(router: web.UrlDispatcher, version: str) -> None:
 def _people(router: web.UrlDispatcher) -> None:
     router.add_get("/u/{token}", requester.get_page)
     router.add_post("/u/{token}", requester.post_form, expect_handler=later)
-    router.add_put("/u/{token}/put/{filename}", requester.put_file, expect_handler=later)
+    router.add_put(pattern("/u/{token}/put/{filename}"), requester.put_file, expect_handler=later)
     router.add_get("/r/{receipt}", receipt.get_receipt)
     router.add_post("/r/{receipt}/withdraw", receipt.post_withdraw)
     router.add_get("/d/{token}", download.get_landing)

@@ -6,6 +6,7 @@ function of one unit of work: one hop, one transaction, and an idempotent answer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +20,11 @@ from domain.errors import BilagaError
 from storage import Unit
 from web.identity import Identity
 from web.services import Services
+
+
+def pattern(path: str) -> str:
+    """A path for the router, its variables taking any segment: aiohttp's own take no braces, which names may hold."""
+    return re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", path)
 
 
 class Shape(BaseModel):

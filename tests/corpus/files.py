@@ -245,5 +245,7 @@ def _files() -> tuple[File, ...]:
             ("100 % klart #1?.txt", text(41).encode()),
             ("samma namn.txt", text(42).encode()),
             ("samma namn.txt", text(43).encode()),
+            ("mall {kund} + {ärende}.txt", text(44).encode()),
+            ("~$ låst fil;=,@&+$.txt", text(45).encode()),
         )
     )

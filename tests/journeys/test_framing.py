@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import socket
 import time
+from urllib.parse import quote
 
 import pytest
 
 from storage import JournalFilter
 from tests.journeys.kept import kept
 from tests.journeys.service import Service
+from transfer.names import stored_name
 
 HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: {host}\r\n\r\n"
 BODY = b"Content-Length: 5\r\n\r\nhello"
@@ -216,3 +218,11 @@ def test_a_refused_body_does_not_become_the_next_request(service: Service) -> No
     # Closed with time for the client to read why, so silence is enough here.
     answer = exchange(service, raw(service, request) + b"\0" * (2 << 20) + raw(service, HIDDEN), seconds=1)
     assert answer.count(b"HTTP/1.") <= 1, answer
+
+
+@pytest.mark.parametrize("name", ["{a}.txt", "a+b c.txt", "100%25.txt", "%FF.txt", "a;b=c.txt", "å%0Aä.txt"])
+def test_any_name_can_be_put_into_an_address(service: Service, link: str, name: str) -> None:
+    """Once coded it is one segment of the path, and is decoded once (S-44)."""
+    sent = service.anyone.put(f"{link}/put/{quote(name, safe='')}", body=b"x")
+    assert sent.status == 201
+    assert sent.json()["name"] == stored_name(name)

@@ -1,4 +1,4 @@
-"""The whole life of 46 real files: sent, listed, fetched, handed out, withheld, withdrawn, purged, proven."""
+"""The whole life of 48 real files: sent, listed, fetched, handed out, withheld, withdrawn, purged, proven."""
 
 from __future__ import annotations
 

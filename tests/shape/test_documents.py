@@ -130,8 +130,6 @@ def test_the_manual_names_what_there_is_to_alert_on_and_look_up() -> None:
     assert [one for one in metrics if f'"{one.removesuffix("_total")}"' not in SOURCES] == []
     looked_up = re.findall(r"^\| (`[^|]+) \|", OPERATIONS.split("## When")[1], re.MULTILINE)
     problems = re.findall(r"`([a-z-]+)`", "".join(looked_up))
-        r"`([a-z-]+)`", "".join(re.findall(r"^\| (`[^|]+) \|", OPERATIONS.split("## When")[1], re.MULTILINE))
-    )
     assert len(problems) > 15
     assert set(problems) - set(TITLES) == set()
     findings = re.findall(r"`([a-z]+-[a-z]+)`", OPERATIONS.split("## fsck")[1].split("## Malware")[0])

@@ -374,3 +374,15 @@ def test_a_key_whose_generation_is_gone_is_an_outage_and_no_404(world: World) ->
         connection.execute("UPDATE wrapped_keys SET generation = 1 WHERE owner_id = ?", (attachment,))
         connection.commit()
     assert service.as_("agent").get(f"{API}/attachments/{attachment}/content").status == 200
+
+
+def test_how_the_site_is_doing_is_for_those_who_may_know(world: World) -> None:
+    """S-70: to strangers, alive and ready are one word each."""
+    service = world.service
+    assert service.anyone.get("/healthz").json() == {"status": "ok"}
+    assert service.anyone.get("/readyz").json() == {"status": "ready"}
+    checks = service.as_("admin").get("/readyz").json()["checks"]
+    assert checks == {"database": "ok", "store": "ok", "keys": "ok"}
+    text = service.as_("auditor").get("/metrics").text
+    assert 'route="/u/{token}/put/{filename}"' in text
+    assert not any(secret in text for secret in service.secrets)

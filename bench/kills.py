@@ -22,16 +22,17 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from bench.ledger import Fate, Ledger, OneTime, Sent, Violation
-from tests.crash.vault import Answer, Child, Lost, Nest, Vault, form
+from tests.crash.vault import PATIENCE, Answer, Child, Lost, Nest, Vault, form
 
 LONGEST = 0.8
 """Seconds of load before a kill, at the most."""
 STARTING = 0.15
 """Share of the kills that come while the service starts, and finds what the kill before left."""
 FULL_EVERY = 50
-UNLIMITED = {"BILAGA_RATES__LINK": "0", "BILAGA_RATES__ADDRESS": "0"}
+UNLIMITED: dict[str, Any] = {"BILAGA_RATES__LINK": "0", "BILAGA_RATES__ADDRESS": "0"}
 
 
 class Siege:
@@ -95,6 +96,7 @@ class Siege:
         """All of it, by the site's own means too."""
         vault, ledger = self.vault, self.ledger
         vault.start()
+        self._purge_all()
         live = sum(ledger.check_ticket(vault, ref) for ref in self.tickets)
         before = ledger.counts["uploads acknowledged"]
         for repeat, files in self.repeats:
@@ -111,6 +113,16 @@ class Siege:
             raise Violation(f"the audit log: {found}")
         ledger.count("looked through")
         ledger.counts["audit entries"] = found["entries"]
+
+    def _purge_all(self) -> None:
+        """Leave nothing that is due, so that nothing goes while it is counted."""
+        end = time.monotonic() + PATIENCE
+        while (answer := self.vault.ask("POST", "/retention/purge", {}, key=self.vault.admin)).status == 409:
+            if time.monotonic() > end:
+                raise Violation(f"the purge never gets its turn: {answer}")
+            time.sleep(0.1)
+        if answer.status != 200 or not answer.json["complete"]:
+            raise Violation(f"the purge was answered {answer}")
 
     def _tell(self, done: int, seconds: float) -> None:
         print(f"{done} kills, {seconds:.0f} s: {dict(self.ledger.counts)}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -92,11 +93,13 @@ def test_l1_a_count_cut_through_was_made_or_was_not(given, way):
     vault = given.vault
     vault.start("armed", "change records.sqlite-wal")
     vault.arm()
-    with pytest.raises(Lost):
-        getattr(given, way)()
+    counted = False
+    with contextlib.suppress(Lost):  # death may come as late as behind the answer
+        counted = getattr(given, way)().status in {200, 303}
     vault.dies()
     vault.start()
     if given.left:
+        assert not counted
         whole = given.fetch()
         assert (whole.status, whole.body) == (200, BODY)
     given.assert_used_up()

@@ -125,6 +125,20 @@ def test_p1_to_p3_an_erasure_asked_for_over_http_is_carried_through_when_nobody_
     vault.assert_sound()
 
 
+def test_s5_a_hold_that_was_acknowledged_outlives_the_crash_and_keeps_what_is_due(vault):
+    vault.start()
+    vault.ticket("T-1")
+    files = {vault.send("T-1", "evidence.txt", KEPT): KEPT}
+    assert vault.ask("PUT", "/tickets/T-1/hold", {"reason": "a dispute"}, key=vault.admin).status in {200, 201}
+    vault.kill()
+    vault.start()
+    vault.age("T-1")
+    vault.bilaga("purge")
+    vault.assert_holds("T-1", files)
+    vault.stop()
+    vault.assert_sound()
+
+
 def test_p1_a_service_killed_in_its_own_run_finishes_what_it_began(aged):
     vault = aged.vault
     vault.start("key-destroyed", "after unlink")

@@ -42,10 +42,10 @@ SYSTEM_CALLS = frozenset({"open", "os.link", "os.rename"})
 class Death:
     """Comes at the end of a way: points passed one after the other.
 
-    A point is the name of a step (``sealed``), of a call of the disk (``before rename_new``, ``after write``), of a call
-    that Python is about to make (``os.rename``), ``opened`` for the site as a whole, ``armed`` (told from outside, by
-    SIGUSR1), or ``change FILES``: that a file of the data folder was written, made or removed, as seen from beside, so
-    in the midst of whatever writes it.
+    A point is the name of a step (``sealed``), of a call of the disk (``before rename_new``, ``after write``), of a
+    call that Python is about to make (``os.rename``), ``opened`` for the site as a whole, ``armed`` (told from outside,
+    by SIGUSR1), or ``change FILES``: that a file of the data folder was written, made or removed, as seen from beside,
+    so in the midst of whatever writes it.
     """
 
     def __init__(self, way: list[str], folder: Path) -> None:

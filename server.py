@@ -136,7 +136,8 @@ def _assemble(
         recovery=Recovery(records, blobs, log, clock, steps=steps),
         limits=Limits(
             int(settings.max_file_size),
-            ticket_max_bytes=None if settings.ticket_max_bytes is None else int(settings.ticket_max_bytes),
+            ticket_max_bytes=settings.ticket_max_bytes,
+            organisation_max_bytes=settings.organisation_max_bytes,
         ),
         digesting=blobs,
         steps=steps,

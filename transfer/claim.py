@@ -19,6 +19,7 @@ class Limits:
     max_file_size: int
     ticket_max_files: int | None = None
     ticket_max_bytes: int | None = None
+    organisation_max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Reception:
             certificate_id=None,
             version=1,
         )
-        claim_room(unit, row)
+        claim_room(unit, row, self._limits.organisation_max_bytes)
         unit.attachments.add(row)
         self._write(unit, EventKind.UPLOAD_STARTED, incoming, row.id, declared_size=declared)
         return Claim(incoming, row.id, row.blob_id, name, declared, key, context, reserved=row.reserved_bytes)

@@ -120,7 +120,7 @@ class Sealing:
             row = unit.attachments.get(claim.attachment_id, EVERYTHING)
             if row is None or row.state is not AttachmentState.RECEIVING:
                 raise Gone("this upload was ended")
-            extend_room(unit, row, size)
+            extend_room(unit, row, size, self._limits.organisation_max_bytes)
 
         self._records.write(work)
         claim.reserved += size

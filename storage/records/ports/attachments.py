@@ -9,7 +9,7 @@ from typing import Protocol
 
 from domain.actor import Scope
 from domain.attachment import Attachment, AttachmentState
-from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId
+from domain.ids import AttachmentId, BlobId, LinkId, OrganisationId, ReceiptId, TicketId
 
 
 class Attachments(Protocol):
@@ -73,6 +73,11 @@ class Inventory(Protocol):
 
     def live_count(self) -> int:
         """How many attachments hold bytes (``domain.attachment.LIVE``): what the brake of S-69 measures against."""
+        ...
+
+    def organisation_bytes(self, organisation_id: OrganisationId) -> int:
+        """Bytes that an organisation's tickets take up now, reserved ones among them: counted from the tickets' own
+        counters, since a ticket may change its organisation."""
         ...
 
     def by_blobs(self, blob_ids: Collection[BlobId]) -> dict[BlobId, Attachment]:

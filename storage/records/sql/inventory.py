@@ -10,12 +10,12 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, select
 
 from domain.attachment import LIVE, Attachment, AttachmentState
-from domain.ids import AttachmentId, BlobId, LinkId, TicketId
+from domain.ids import AttachmentId, BlobId, LinkId, OrganisationId, TicketId
 from storage.records.ports.attachments import Quota
-from storage.records.schema.core import attachments
+from storage.records.schema.core import attachments, quotas, tickets
 from storage.records.sql import sums
 from storage.records.sql.rows import columns_of
 
@@ -25,6 +25,12 @@ _SELECT = select(*columns_of(attachments, Attachment))
 _FROM = _SELECT.where(attachments.c.id > bindparam("after")).order_by(attachments.c.id).limit(bindparam("limit"))
 _BY_BLOBS = _SELECT.where(attachments.c.blob_id.in_(bindparam("blob_ids", expanding=True)))
 _COUNT = select(func.count()).where(attachments.c.state.in_(sorted(LIVE)))
+
+_TAKEN = (
+    select(cast(func.coalesce(func.sum(quotas.c.used_bytes + quotas.c.reserved_bytes), 0), BigInteger))
+    .select_from(quotas.join(tickets, tickets.c.id == quotas.c.owner_id))
+    .where(tickets.c.organisation_id == bindparam("organisation_id"))
+)
 
 
 class SqlInventory:
@@ -56,6 +62,9 @@ class SqlInventory:
 
     def live_count(self) -> int:
         return int(self._connection.execute(_COUNT).scalar_one())
+
+    def organisation_bytes(self, organisation_id: OrganisationId) -> int:
+        return int(self._connection.execute(_TAKEN, {"organisation_id": organisation_id}).scalar_one())
 
     def by_blobs(self, blob_ids: Collection[BlobId]) -> dict[BlobId, Attachment]:
         wanted = list(blob_ids)

@@ -169,7 +169,7 @@ def test_lists_hold_an_organisations_own_things_only(world: World) -> None:
     world.target("GET /tickets")
     own, other = world.client("contact"), world.client("stranger")
     assert {ticket["organisation"] for ticket in own.get(f"{API}/tickets?limit=200").json()["tickets"]} == {"own"}
-    assert other.get(f"{API}/tickets?limit=200").json()["tickets"] == []
+    assert {ticket["organisation"] for ticket in other.get(f"{API}/tickets?limit=200").json()["tickets"]} <= {"other"}
     assert other.get(f"{API}/tickets?organisation=own").json()["tickets"] == []
     assert [one["ref"] for one in own.get(f"{API}/organisations").json()["organisations"]] == ["own"]
     assert other.get(f"{API}/retention/due?before=2199-01-01T00:00:00Z").json()["due"] == []

@@ -213,7 +213,7 @@ def hold_forbids(service: Service, life: Life) -> None:
     assert service.anyone.post(f"{receipt}/withdraw", json_body={}).status == 409
     assert admin.delete(f"/api/v1/attachments/{life.by_agent[0]}").status == 409
     purge = admin.post("/api/v1/retention/purge", json_body={"dry_run": True, "now": "2199-01-01T00:00:00Z"}).json()
-    assert purge["due"] == 0
+    assert "T-1" not in {one["ticket"] for one in purge["would_purge"]}
     assert {one["attachment"] for one in purge["kept_by_hold"]} == life.sent.keys()
     assert service.anyone.get(receipt).json()["attachments"][0]["held"] is True
     assert admin.delete("/api/v1/tickets/T-1/hold", json_body={"reason": "över"}).status == 204
@@ -242,6 +242,7 @@ def purge(service: Service, life: Life) -> dict[str, str]:
     time.sleep(max(0.0, service.started + FIRST_ROUND - time.monotonic()))
     admin = service.as_("admin")
     assert admin.post("/api/v1/retention/purge", json_body={}).json()["purged"] == 0
+    others = len(blobs(service.data)) - len(life.sent)
     service.cli("organisation", "put", "kund-7781", "--contract-ends", "2020-01-01")
     service.cli("ticket", "put", "T-1", "--organisation", "kund-7781", "--last-activity", "2020-01-01T00:00:00Z")
     due = admin.get("/api/v1/retention/due?limit=200").json()["due"]
@@ -252,11 +253,11 @@ def purge(service: Service, life: Life) -> dict[str, str]:
     certificates = {one["attachment"]: one["certificate"] for one in report["items"]}
     assert certificates.keys() == life.sent.keys()
     assert service.cli("purge") == ""
+    assert len(blobs(service.data)) == others
     return certificates
 
 
 def everything_is_gone(service: Service, life: Life, certificates: dict[str, str]) -> None:
-    assert blobs(service.data) == {}
     agent, auditor = service.as_("agent"), service.as_("auditor")
     trusted = public_key(service)
     for identity, certificate in certificates.items():

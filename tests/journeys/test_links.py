@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import re
 import socket
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 
+from storage import JournalFilter
 from tests.corpus.files import noise
 from tests.journeys.kept import rows
 from tests.journeys.service import Answer, Service
@@ -139,6 +141,14 @@ def test_another_links_cookie_opens_nothing(service: Service, link) -> None:
     assert service.anyone.get(other).status == 410, "it was counted as a download of its own"
 
 
+def hung_up(service: Service) -> bool:
+    """Whether the log knows of a download that was not brought to its end."""
+    with service.site() as site:
+        what = JournalFilter(kind="download.ended")
+        ended = site.records.read(lambda unit: unit.journal.find(what, before=None, limit=200))
+    return any(not json.loads(entry.body)["facts"]["complete"] for entry in ended)
+
+
 def test_hanging_up_spends_the_grant_and_no_other(service: Service, link) -> None:
     address = link(max_downloads=2)
     connection = service.connect()
@@ -147,6 +157,10 @@ def test_hanging_up_spends_the_grant_and_no_other(service: Service, link) -> Non
     response.read(1000)
     place = response.headers["Content-Location"]
     connection.close()
+    until = time.monotonic() + 20
+    while not hung_up(service):
+        assert time.monotonic() < until
+        time.sleep(0.05)
     assert left(service, address) == 1
     assert service.anyone.get(place).body == CONTENT
     assert left(service, address) == 1

@@ -354,7 +354,7 @@ def main() -> int:
             runs = [pool.submit(besiege, folder / str(n), given.seed + n, share) for n in range(given.sites)]
             for run in runs:
                 total += run.result()
-    except Violation as violation:
+    except (Violation, AssertionError) as violation:
         print(f"VIOLATION: {violation}\nthe site is in {folder}", file=sys.stderr)
         return 1
     for what, count in sorted(total.items()):

@@ -383,6 +383,7 @@ def test_how_the_site_is_doing_is_for_those_who_may_know(world: World) -> None:
     assert service.anyone.get("/readyz").json() == {"status": "ready"}
     checks = service.as_("admin").get("/readyz").json()["checks"]
     assert checks == {"database": "ok", "store": "ok", "keys": "ok"}
+    world.send("setup.exe")
     text = service.as_("auditor").get("/metrics").text
     assert 'route="/u/{token}/put/{filename}"' in text
     assert not any(secret in text for secret in service.secrets)

@@ -71,7 +71,8 @@ def destroy(context: Context, number: int, *, force: bool) -> None:
 def export(context: Context, attachment_id: str) -> None:
     """Print an attachment's key string, alone on stdout, for ``bilaga unseal``. This is an audit event."""
     from domain.actor import EVERYTHING, SYSTEM
-    from domain.errors import NotFound
+    from domain.attachment import LIVE, AttachmentState
+    from domain.errors import AlreadyPurged, NotFound
     from domain.event import Event, EventKind
     from domain.ids import AttachmentId
     from keys import ATTACHMENT
@@ -81,8 +82,10 @@ def export(context: Context, attachment_id: str) -> None:
 
         def work(unit: Unit) -> str:
             row = unit.attachments.get(AttachmentId(attachment_id), EVERYTHING)
-            if row is None:
+            if row is None or row.state is AttachmentState.RECEIVING:
                 raise NotFound
+            if row.state not in LIVE:
+                raise AlreadyPurged
             key = site.keys.get(unit, row.id, ATTACHMENT)
             site.log.append(unit, Event(EventKind.KEY_EXPORTED, SYSTEM, row.id))
             return key.key_string(site.keys.context(row.id, ATTACHMENT), row.segment_size)

@@ -9,10 +9,11 @@ from crypto import Signer, new_id
 from domain.actor import Action, Actor
 from domain.clock import rfc3339
 from domain.disposal import Certificate
-from domain.errors import NotFound
+from domain.errors import NotAllowed, NotFound
+from domain.event import EventKind
 from domain.ids import CertificateId
 from retention.claim import Claim
-from storage.records import Unit
+from storage.records import JournalFilter, Unit
 
 TYPE = "bilaga.purge-certificate"
 VERSION = 1
@@ -60,9 +61,21 @@ class CertificateDesk:
 
 
 def find_certificate(unit: Unit, actor: Actor, certificate_id: CertificateId) -> Certificate:
-    """A certificate. Raises NotAllowed, NotFound."""
-    actor.scope(Action.READ_CERTIFICATE)
+    """A certificate: of any purge for whoever may read them, of an erasure of one's own for whoever reads their own
+    acts. Raises NotAllowed, NotFound."""
+    if not actor.may(Action.READ_CERTIFICATE):
+        actor.scope(Action.READ_OWN_AUDIT)
     certificate = unit.certificates.get(certificate_id)
+    if not actor.may(Action.READ_CERTIFICATE):
+        own = certificate is not None and _began(unit, actor, certificate)
+        if not own:
+            raise NotAllowed(action=Action.READ_CERTIFICATE.value)
     if certificate is None:
         raise NotFound
     return certificate
+
+
+def _began(unit: Unit, actor: Actor, certificate: Certificate) -> bool:
+    """Whether that erasure was the actor's own act."""
+    what = JournalFilter(EventKind.PURGE_STARTED.value, certificate.attachment_id, actor.principal_id)
+    return actor.principal_id is not None and bool(unit.journal.find(what, before=None, limit=1))

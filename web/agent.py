@@ -119,10 +119,11 @@ async def _ticket_page(
         ticket = services.view.find_ticket(unit, identity.actor, ref)
         rows = unit.attachments.of_ticket(ticket.id, identity.actor.scope(Action.READ_TICKET))
         links = services.listing.of_ticket(unit, identity.actor, ref) if identity.actor.may(Action.REVOKE_LINK) else []
+        reader = identity.actor.may(Action.READ_FILE)
         holds = [(hold, services.holds.open_reason(unit, hold)) for hold in unit.holds.on_ticket(ticket.id)]
         return {
             "ticket": services.view.open_ticket(unit, ticket),
-            "attachments": [attachment_out(services, unit, row, ref) for row in rows],
+            "attachments": [attachment_out(services, unit, row, ref, reader=reader) for row in rows],
             "links": links,
             "holds": holds,
         }

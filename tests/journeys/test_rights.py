@@ -225,3 +225,14 @@ def test_what_the_site_adds_by_policy_is_given_and_nothing_else(tmp_path) -> Non
         assert service.as_("auditor").get(f"{API}/attachments/{attachment}/content").problem == "forbidden"
     finally:
         service.stop()
+
+
+def test_a_files_name_and_digest_are_shown_to_those_alone_who_may_read_it(world: World) -> None:
+    target = world.target("GET /attachments/{id}")
+    for role in ("agent", "contact", "auditor", "admin", "connector"):
+        client = world.client(role)
+        listed = client.get(f"{API}/tickets/{target['ref']}/attachments").json()["attachments"]
+        one = client.get(f"{API}/attachments/{target['id']}").json()
+        assert listed == [one], role
+        assert (one["name"] is None, one["sha256"] is None) == ((role not in {"agent", "contact"},) * 2), role
+        assert (one["id"], one["size"], one["state"]) == (target["id"], listed[0]["size"], "available"), role

@@ -55,7 +55,8 @@ UPLOAD_PROBLEMS = (
 
 
 class AttachmentOut(Shape):
-    """An attachment. ``sha256`` is of the file as it was sent; a purged one keeps no name."""
+    """An attachment. ``sha256`` is of the file as it was sent. Of a purged one neither that nor a name is left, and
+    whoever may not read the file sees neither."""
 
     id: str
     ticket: str
@@ -83,10 +84,11 @@ def shown_state(state: AttachmentState) -> State:
     return "purged" if state is AttachmentState.PURGING else state.value  # type: ignore[return-value]
 
 
-def attachment_out(services: Services, unit: Unit, row: Attachment, ticket_ref: str) -> AttachmentOut:
-    """An attachment as the API shows it."""
+def attachment_out(services: Services, unit: Unit, row: Attachment, ticket_ref: str, *, reader: bool) -> AttachmentOut:
+    """An attachment as the API shows it. ``reader``: whether the caller may read the file; a name and a digest tell of
+    its content, so those who may not (auditor, admin and connector, if the site says nothing else) see neither."""
     name = None
-    if row.name_sealed is not None:
+    if reader and row.name_sealed is not None:
         name = services.keys.open_text(unit, row.id, ATTACHMENT, "name", row.name_sealed)
     return AttachmentOut(
         id=row.id,
@@ -94,7 +96,7 @@ def attachment_out(services: Services, unit: Unit, row: Attachment, ticket_ref: 
         name=name,
         size=row.size,
         media_type=row.media_type,
-        sha256=row.sha256.hex() if row.sha256 else None,
+        sha256=row.sha256.hex() if reader and row.sha256 else None,
         state=shown_state(row.state),
         scan=row.scan.value,
         created_at=row.created_at,
@@ -109,7 +111,8 @@ def list_attachments(call: Call, unit: Unit) -> Reply:
     """``GET /tickets/{ref}/attachments``."""
     ticket = call.services.view.find_ticket(unit, call.actor, call.path["ref"])
     rows = unit.attachments.of_ticket(ticket.id, call.actor.scope(Action.READ_TICKET))
-    shown = [attachment_out(call.services, unit, row, ticket.ref) for row in rows]
+    reader = call.actor.may(Action.READ_FILE)
+    shown = [attachment_out(call.services, unit, row, ticket.ref, reader=reader) for row in rows]
     return Reply(200, AttachmentsOut(attachments=shown))
 
 
@@ -120,7 +123,7 @@ def get_attachment(call: Call, unit: Unit) -> Reply:
     ticket = None if row is None else unit.tickets.by_id(row.ticket_id, scope)
     if row is None or ticket is None or row.state is AttachmentState.RECEIVING:
         raise NotFound
-    return Reply(200, attachment_out(call.services, unit, row, ticket.ref))
+    return Reply(200, attachment_out(call.services, unit, row, ticket.ref, reader=call.actor.may(Action.READ_FILE)))
 
 
 async def incoming_of(request: web.Request, identity: Identity) -> tuple[Incoming, str]:
@@ -135,7 +138,7 @@ async def incoming_of(request: web.Request, identity: Identity) -> tuple[Incomin
 
 def received_out(services: Services, unit: Unit, received: Received, ticket_ref: str) -> list[AttachmentOut]:
     """What a request brought in, as the API shows it."""
-    return [attachment_out(services, unit, file.attachment, ticket_ref) for file in received.files]
+    return [attachment_out(services, unit, file.attachment, ticket_ref, reader=True) for file in received.files]
 
 
 async def _intake(request: web.Request, identity: Identity, *, many: bool) -> Intake:

@@ -17,7 +17,7 @@ from domain.errors import (
     UnderHold,
 )
 from domain.event import EventKind
-from domain.ids import AttachmentId
+from domain.ids import AttachmentId, CertificateId, PrincipalId
 from retention import Reason, find_certificate
 from storage.blobs.file import FileBlobStore
 from tests.small_site import Crash
@@ -34,6 +34,19 @@ def test_an_admin_erases_now_and_gets_the_certificate(site):
     with pytest.raises(AlreadyPurged):
         site.purge.erase(ADMIN, attachment.id, Reason.ERASED)
     assert len(certificates(site)) == 1
+
+
+def test_an_agent_reads_the_certificate_of_its_own_act_and_of_no_other(site):
+    may_erase = frozenset({Action.ERASE_FILE})
+    agent, other = (Actor(Role.AGENT, PrincipalId(name), granted=may_erase) for name in ("agent-1", "agent-2"))
+    attachment = site.send(site.put("T-1"))
+    certificate = site.purge.erase(agent, attachment.id, Reason.ERASED)
+    assert site.records.read(lambda unit: find_certificate(unit, agent, certificate.id)) == certificate
+    for actor in (other, Actor(Role.CONTACT, PrincipalId("agent-1")), Actor(Role.CONNECTOR, PrincipalId("agent-1"))):
+        with pytest.raises(NotAllowed):
+            site.records.read(lambda unit, actor=actor: find_certificate(unit, actor, certificate.id))
+    with pytest.raises(NotAllowed):  # whether there is one is not theirs to know
+        site.records.read(lambda unit: find_certificate(unit, agent, CertificateId("unknown")))
 
 
 def test_a_requester_takes_back_a_file_of_its_own_ticket_only(site):

@@ -226,3 +226,15 @@ def test_any_name_can_be_put_into_an_address(service: Service, link: str, name: 
     sent = service.anyone.put(f"{link}/put/{quote(name, safe='')}", body=b"x")
     assert sent.status == 201
     assert sent.json()["name"] == stored_name(name)
+
+
+def test_a_connection_that_never_brings_its_head_is_ended_while_others_are_served(service: Service) -> None:
+    slow, silent = service.wire(), service.wire()
+    for wire in (slow, silent):
+        wire.settimeout(40)
+    slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: ")
+    assert service.anyone.get("/healthz").status == 200
+    for wire in (slow, silent):
+        with wire:
+            assert wire.recv(4096).startswith(b"HTTP/1.1 408 ")
+            assert wire.recv(4096) == b""

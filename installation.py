@@ -52,6 +52,8 @@ class Site:
     limits: Limits
     digesting: Digesting
     steps: Steps
+    shared: bool
+    """Whether other nodes may serve the same site at the same time."""
     created: bool
     """Whether this very start made the site."""
 

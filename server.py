@@ -1,35 +1,24 @@
-"""The composition root: settings become engines, engines rooms, rooms a site. Nobody else knows the engines."""
+"""The composition root: engines become rooms, rooms a site."""
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
-from pathlib import Path
 
 from access import People
 from audit import FileExport, Log
-from crypto import KeyRing, Signer, selftest
-from crypto.key_file import FileKeyRing
+from crypto import Signer, selftest
 from domain.clock import Clock, system_clock
-from domain.errors import Misconfigured, SiteLocked
+from engines import Engines, open_engines
 from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
 from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
-from storage import Records
 from storage.blobs.file import FileBlobStore
-from storage.records.lock import SiteLock
-from storage.records.sqlite import DATABASE, SqliteRecords
-from storage.records.upgrade import upgrade
 from tickets import Facts, View
 from transfer import Archiving, Limits, Recovery, Sending, Steps
-
-KEY_FILE = "bilaga.key"
-BLOBS = "blobs"
 
 
 def unwatched(step: str) -> None:
@@ -53,33 +42,12 @@ def open_site(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # S-29: no plaintext in a core dump
     selftest()
     with ExitStack() as stack:
-        folder = _folder(settings.data_dir)
-        if serving:
-            stack.enter_context(SiteLock(folder))
-        database = settings.path("database_url", "sqlite", DATABASE)
-        created = not database.exists()
-        ring = _ring(settings.path("keys_url", "file", KEY_FILE), clock(), created=created)
-        if created or serving:
-            upgrade(database)
-        records = SqliteRecords(database, clock=clock, checkpoints=serving)
-        stack.callback(records.close)
-        records.ping()
-        reserve = settings.space_reserve
-        blobs = store(settings.path("storage_url", "file", BLOBS), reserve=None if reserve is None else int(reserve))
-        stack.callback(blobs.close)
-        yield _assemble(settings, clock, records, blobs, ring, steps=steps, created=created)
+        engines = open_engines(settings, clock, stack, serving=serving, file_store=store)
+        yield _assemble(settings, clock, engines, steps=steps)
 
 
-def _assemble(
-    settings: Settings,
-    clock: Clock,
-    records: Records,
-    blobs: FileBlobStore,
-    ring: KeyRing,
-    *,
-    steps: Steps,
-    created: bool,
-) -> Site:
+def _assemble(settings: Settings, clock: Clock, engines: Engines, *, steps: Steps) -> Site:
+    records, blobs, ring = engines.records, engines.blobs, engines.ring
     installation = ring.installation
     signer = Signer(f"bilaga/{installation}", ring.secret("audit-signing"))
     export = None if settings.audit_export is None else FileExport(settings.audit_export)
@@ -141,32 +109,6 @@ def _assemble(
         ),
         digesting=blobs,
         steps=steps,
-        created=created,
+        shared=engines.shared,
+        created=engines.created,
     )
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise Misconfigured(f"DATA_DIR: {path}: {os.strerror(error.errno or 0)}", field="DATA_DIR") from error
-    return path
-
-
-def _ring(path: Path, now: datetime, *, created: bool) -> FileKeyRing:
-    # Never a new key beside an existing database: what is in it would be lost, and nobody would be told (S-37).
-    return FileKeyRing.create(path, now) if created and not path.exists() else FileKeyRing(path)
-
-
-def upgrade_database(settings: Settings) -> bool:
-    """Bring the schema to this release's; whether anything was to be done. Raises Misconfigured."""
-    return upgrade(settings.path("database_url", "sqlite", DATABASE))
-
-
-def is_served(settings: Settings) -> bool:
-    """Whether a service serves the site at this moment."""
-    try:
-        SiteLock(settings.data_dir).release()
-    except SiteLocked:
-        return True
-    return False

@@ -30,7 +30,9 @@ from domain.actor import BY_POLICY, Action, Role
 from domain.errors import Misconfigured
 
 PREFIX = "BILAGA_"
-SECRETS = ("database_url", "keys_url", "smtp_url")
+SECRETS = ("database_url", "keys_url", "keys_token", "smtp_url")
+EMBEDDED = {"database_url": "sqlite", "storage_url": "file", "keys_url": "file"}
+"""The engine of each address where none is given."""
 
 
 def _listed(value: object) -> object:
@@ -87,6 +89,9 @@ class Settings(Section):
     database_url: SecretStr | None = None
     storage_url: str | None = None
     keys_url: SecretStr | None = None
+    keys_token: SecretStr | None = None
+    allowed_regions: Annotated[tuple[str, ...], Listed] = ()
+    database_connections: int = Field(default=16, ge=2, le=256)
     clamd_url: str | None = None
     max_file_size: ByteSize = Field(default=ByteSize(100 << 30), gt=0, le=1 << 40)
     default_language: Literal["en", "sv"] = "en"
@@ -127,14 +132,24 @@ class Settings(Section):
         """What the site's policy adds, by role."""
         return {Role.AGENT: self.policy.agent, Role.ADMIN: self.policy.admin}
 
-    def path(self, name: str, scheme: str, default: str) -> Path:
-        """Where an embedded engine's file or folder is. Raises Misconfigured for an engine this release has not."""
-        value = getattr(self, name)
+    def address(self, name: str) -> str | None:
+        """An engine's address in clear; None: the embedded one in the data folder."""
+        value: SecretStr | str | None = getattr(self, name)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    def scheme(self, name: str) -> str:
+        """Which engine an address means."""
+        value = self.address(name)
+        return EMBEDDED[name] if value is None else urlsplit(value).scheme
+
+    def path(self, name: str, default: str) -> Path:
+        """Where an embedded engine's file or folder is. Raises Misconfigured for what is no absolute path."""
+        value = self.address(name)
         if value is None:
             return self.data_dir / default
-        parts = urlsplit(value.get_secret_value() if isinstance(value, SecretStr) else value)
-        if parts.scheme != scheme or parts.netloc or not parts.path:
-            raise Misconfigured(f"{name.upper()}: this release takes {scheme}:/path only", field=name.upper())
+        parts = urlsplit(value)
+        if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+            raise Misconfigured(f"{name.upper()}: must be {EMBEDDED[name]}:/path", field=name.upper())
         return Path(unquote(parts.path))
 
     def shown(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def db() -> None:
 @click.pass_obj
 def upgrade(context: Context) -> None:
     """Bring the schema to this release's; forward only."""
-    from server import upgrade_database
+    from engines import upgrade_database
 
     changed = upgrade_database(context.settings())
     click.echo("upgraded" if changed else "up to date", err=True)

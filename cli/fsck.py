@@ -20,7 +20,7 @@ def _check(site: Site) -> Check:
     """The check; where no service runs, nothing unfinished is anybody's work in progress."""
     from domain.actor import SYSTEM
     from domain.event import Event, EventKind
-    from server import is_served
+    from engines import is_served
     from storage import Check, Finding, Unit
 
     def note(unit: Unit, finding: Finding) -> None:

@@ -12,11 +12,11 @@ import pytest
 from tests.shape import tree
 
 FLOORS = "floors: arrows go down, siblings do not meet"
-ENGINES = frozenset(tree.contract("server.py and cli alone know the engines")["protected_modules"])
+ENGINES = frozenset(tree.contract("engines.py and cli alone know the engines")["protected_modules"])
 # A folder's face is its __init__.py. Storage has two rooms with a face each.
 FACES = frozenset({*tree.FLOORS, "storage.blobs", "storage.records"})
-WIRING = ENGINES | frozenset(tree.contract("server.py and cli alone open a site")["protected_modules"])
-WIRES = {"server", "service", "cli"}
+WIRING = ENGINES | frozenset(tree.contract("engines.py and cli alone open a site")["protected_modules"])
+WIRES = {"engines", "server", "service", "cli"}
 
 
 def strays(top: str, imports: Iterable[tuple[int, str]]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import engines
 import server
 import settings
 from domain.actor import EVERYTHING, SYSTEM
@@ -36,12 +37,12 @@ def test_the_first_start_makes_the_site_and_the_next_finds_it(tmp_path: Path) ->
 
 def test_only_one_service_serves_a_site_and_commands_work_beside_it(tmp_path: Path) -> None:
     with server.open_site(at(tmp_path), serving=True):
-        assert server.is_served(at(tmp_path))
+        assert engines.is_served(at(tmp_path))
         with server.open_site(at(tmp_path), serving=False) as beside:
             beside.records.write(lambda unit: beside.facts.put_ticket(unit, SYSTEM, TicketFact("T-1")))
         with pytest.raises(SiteLocked), server.open_site(at(tmp_path), serving=True):
             pass
-    assert not server.is_served(at(tmp_path))
+    assert not engines.is_served(at(tmp_path))
 
 
 def test_a_missing_key_file_beside_a_database_is_a_refusal_never_a_new_key(tmp_path: Path) -> None:
@@ -92,3 +93,25 @@ def test_links_begin_with_the_setting_or_with_what_the_service_said(tmp_path: Pa
     public = at(tmp_path, BILAGA_PUBLIC_URL="https://files.example/b/")
     with server.open_site(public, serving=False) as site:
         assert site.link_url(LinkKind.UPLOAD, "t") == "https://files.example/b/u/t"
+
+
+def test_a_database_is_opened_with_its_own_keys_only(tmp_path: Path) -> None:
+    with server.open_site(at(tmp_path), serving=True):
+        pass
+    with server.open_site(at(tmp_path / "other"), serving=True):
+        pass
+    foreign = f"file:{tmp_path}/other/site/bilaga.key"
+    with (
+        pytest.raises(Misconfigured, match="KEYS_URL"),
+        server.open_site(at(tmp_path, BILAGA_KEYS_URL=foreign), serving=True),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "STORAGE_URL", "KEYS_URL"])
+def test_an_engine_nobody_knows_is_one_line_that_names_the_setting(tmp_path: Path, name: str) -> None:
+    with (
+        pytest.raises(Misconfigured, match=name),
+        server.open_site(at(tmp_path, **{f"BILAGA_{name}": "ftp://x/y"}), serving=True),
+    ):
+        pass

@@ -15,7 +15,7 @@ from settings import load
 
 def test_a_site_needs_no_setting() -> None:
     settings = load({})
-    assert settings.path("database_url", "sqlite", "records.sqlite") == Path("bilaga-data/records.sqlite")
+    assert settings.path("database_url", "records.sqlite") == Path("bilaga-data/records.sqlite")
     assert settings.granted == {Role.AGENT: frozenset(), Role.ADMIN: frozenset()}
 
 
@@ -85,7 +85,16 @@ def test_a_wrong_file_is_one_line_too(tmp_path: Path, text: str) -> None:
     assert "\n" not in refused.value.detail
 
 
-@pytest.mark.parametrize("url", ["postgresql://host/db", "sqlite://host/x", "sqlite:"])
-def test_an_engine_that_this_release_has_not_is_named(url: str) -> None:
+@pytest.mark.parametrize("url", ["sqlite://host/x", "sqlite:", "sqlite:x", "sqlite:/x?mode=ro"])
+def test_an_embedded_engine_has_a_path_and_nothing_else(url: str) -> None:
     with pytest.raises(Misconfigured, match="DATABASE_URL"):
-        load({"BILAGA_DATABASE_URL": url}).path("database_url", "sqlite", "x")
+        load({"BILAGA_DATABASE_URL": url}).path("database_url", "x")
+
+
+def test_the_scheme_of_an_address_tells_its_engine() -> None:
+    settings = load({"BILAGA_KEYS_URL": "openbao://127.0.0.1:8200/bilaga"})
+    assert [settings.scheme(name) for name in ("database_url", "storage_url", "keys_url")] == [
+        "sqlite",
+        "file",
+        "openbao",
+    ]

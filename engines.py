@@ -1,0 +1,166 @@
+"""Which engine an address means, and how each is opened: beside ``server.py``, the only one that knows them.
+
+Engines are imported where they are asked for: boto3 alone takes a second, and one machine needs none of the big ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from crypto import KeyRing
+from crypto.key_file import FileKeyRing
+from domain.clock import Clock
+from domain.errors import Misconfigured, SiteLocked
+from settings import Settings
+from storage import BlobStore, Digesting, Records, Unit
+from storage.blobs.file import FileBlobStore
+from storage.records.lock import SiteLock
+from storage.records.sqlite import DATABASE, SqliteRecords
+from storage.records.upgrade import upgrade
+
+KEY_FILE = "bilaga.key"
+BLOBS = "blobs"
+INSTALLATION = "installation"
+"""The mark by which a database knows the keys it belongs to."""
+
+
+class Store(BlobStore, Digesting, Protocol):
+    """What every store we open can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a site stands on."""
+
+    records: Records
+    blobs: Store
+    ring: KeyRing
+    shared: bool
+    """Whether other nodes may serve the same site at the same time."""
+    created: bool
+    """Whether this very start made the site."""
+
+
+def open_engines(
+    settings: Settings,
+    clock: Clock,
+    stack: ExitStack,
+    *,
+    serving: bool,
+    file_store: Callable[..., FileBlobStore] = FileBlobStore,
+) -> Engines:
+    """The engines the settings name, closed with ``stack``. Raises Misconfigured, SiteLocked, SchemaOld, and what tells
+    of an engine that does not answer.
+    """
+    shared = is_shared(settings)
+    folder = settings.data_dir
+    if not shared or _in_folder(settings):
+        make_folder(folder)
+    if serving and not shared:
+        stack.enter_context(SiteLock(folder))
+    records = _records(settings, clock, stack, serving=serving)
+    records.ping()
+    fresh = records.read(lambda unit: unit.site.get(INSTALLATION) is None and unit.journal.size() == 0)
+    ring = _ring(settings, clock, fresh=fresh)
+    created = _claim(records, ring.installation)
+    blobs = _blobs(settings, file_store)
+    stack.callback(blobs.close)
+    return Engines(records, blobs, ring, shared, created)
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether the database takes more nodes than one."""
+    return settings.scheme("database_url") != "sqlite"
+
+
+def make_folder(path: Path) -> None:
+    """The data folder, for its owner alone. Raises Misconfigured."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"DATA_DIR: {path}: {os.strerror(error.errno or 0)}", field="DATA_DIR") from error
+
+
+def _ring(settings: Settings, clock: Clock, *, fresh: bool) -> KeyRing:
+    """The keys; made where the site is ``fresh``, and never beside a database in use: what is in it would be lost, and
+    nobody would be told (S-37)."""
+    match settings.scheme("keys_url"):
+        case "file":
+            path = settings.path("keys_url", KEY_FILE)
+            return FileKeyRing.create(path, clock()) if fresh and not path.exists() else FileKeyRing(path)
+        case scheme:
+            raise _unknown("KEYS_URL", scheme, "file")
+
+
+def upgrade_database(settings: Settings) -> bool:
+    """Bring the schema to this release's; whether anything was to be done. Raises Misconfigured."""
+    match settings.scheme("database_url"):
+        case "sqlite":
+            make_folder(settings.data_dir)
+            return upgrade(settings.path("database_url", DATABASE))
+        case scheme:
+            raise _unknown("DATABASE_URL", scheme, "sqlite, postgresql")
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether a service may be serving the site at this moment."""
+    if is_shared(settings):
+        return True
+    try:
+        SiteLock(settings.data_dir).release()
+    except SiteLocked:
+        return True
+    return False
+
+
+def _records(settings: Settings, clock: Clock, stack: ExitStack, *, serving: bool) -> Records:
+    match settings.scheme("database_url"):
+        case "sqlite":
+            database = settings.path("database_url", DATABASE)
+            if serving or not database.exists():
+                upgrade(database)
+            records = SqliteRecords(database, clock=clock, checkpoints=serving)
+        case scheme:
+            raise _unknown("DATABASE_URL", scheme, "sqlite, postgresql")
+    stack.callback(records.close)
+    return records
+
+
+def _blobs(settings: Settings, file_store: Callable[..., FileBlobStore]) -> Store:
+    match settings.scheme("storage_url"):
+        case "file":
+            reserve = settings.space_reserve
+            return file_store(settings.path("storage_url", BLOBS), reserve=None if reserve is None else int(reserve))
+        case scheme:
+            raise _unknown("STORAGE_URL", scheme, "file, s3")
+
+
+def _in_folder(settings: Settings) -> bool:
+    """Whether anything of the site lies in the data folder by default."""
+    return settings.storage_url is None or settings.keys_url is None
+
+
+def _claim(records: Records, installation: str) -> bool:
+    """Tie the database to its keys; whether it was nobody's before. Raises Misconfigured where it is another's."""
+    if records.read(lambda unit: unit.site.get(INSTALLATION)) == installation:
+        return False
+
+    def claim(unit: Unit) -> str | None:
+        known = unit.site.get(INSTALLATION)
+        if known is None:
+            unit.site.put(INSTALLATION, installation)
+        return known
+
+    known = records.write(claim)
+    if known is not None and known != installation:
+        raise Misconfigured("KEYS_URL: these are the keys of another site than the database's", field="KEYS_URL")
+    return known is None
+
+
+def _unknown(name: str, scheme: str, known: str) -> Misconfigured:
+    return Misconfigured(f"{name}: {scheme!r} is no engine of ours (known: {known})", field=name)

@@ -7,14 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from domain.attachment import Scan
+from domain.breaker import Breaker
 from domain.errors import ScannerUnavailable
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,16 @@ class Scanner(Protocol):
         Raises ScannerUnavailable."""
 
 
+def _tell(back: bool) -> None:
+    if back:
+        log.info("scanner.back")
+    else:
+        log.error("scanner.down")
+
+
 class BreakingScanner:
-    """A Scanner that, after ``failures`` in a row of the one behind it, says so at once for ``pause`` seconds instead
-    of asking again; then one caller tries (S-85). At most ``scans`` at a time (S-86), more are refused likewise.
+    """A Scanner that is not asked all the time when it is down: behind a ``Breaker`` of ``failures`` and ``pause`` that
+    goes by ``ping`` (S-85). At most ``scans`` at a time (S-86), more are refused as if it were.
     """
 
     def __init__(
@@ -77,53 +83,28 @@ class BreakingScanner:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._scanner = scanner
-        self._failures = failures
-        self._pause = pause
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._failed = 0
-        self._closed_until = 0.0
+        self._breaker = Breaker(
+            ScannerUnavailable, scanner.ping, _tell, failures=failures, pause=pause, monotonic=monotonic
+        )
         self._places = threading.BoundedSemaphore(scans)
 
     def begin(self) -> Scanning:
         if not self._places.acquire(blocking=False):
             raise ScannerUnavailable
         try:
-            return _Placed(self._ask(self._scanner.begin), self._places.release)
+            return _Placed(self._breaker.call(self._scanner.begin), self._places.release)
         except BaseException:
             self._places.release()
             raise
 
     def ping(self) -> None:
-        self._ask(self._scanner.ping)
+        self._breaker.call(self._scanner.ping)
 
     def engine(self) -> str:
-        return self._ask(self._scanner.engine)
+        return self._breaker.call(self._scanner.engine)
 
     def limit(self) -> int | None:
-        return self._ask(self._scanner.limit)
-
-    def _ask(self, question: Callable[[], T]) -> T:
-        with self._lock:
-            now = self._monotonic()
-            if self._failed >= self._failures:
-                if now < self._closed_until:
-                    raise ScannerUnavailable
-                self._closed_until = now + self._pause  # this caller tries, the others go on waiting
-        try:
-            answer = question()
-        except ScannerUnavailable:
-            with self._lock:
-                self._failed += 1
-                self._closed_until = self._monotonic() + self._pause
-                if self._failed == self._failures:
-                    log.error("scanner.down")
-            raise
-        with self._lock:
-            if self._failed >= self._failures:
-                log.info("scanner.back")
-            self._failed = 0
-        return answer
+        return self._breaker.call(self._scanner.limit)
 
 
 class _Placed:

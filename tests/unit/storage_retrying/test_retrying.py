@@ -1,0 +1,215 @@
+"""A store behind a network: what is repeated, what never is, and what happens while it is down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from crypto import new_blob_id
+from domain.errors import BlobMissing, BlobsUnavailable, StorageFull
+from domain.ids import BlobId
+from storage.blobs.retrying import RetryingBlobStore
+from tests.unit.storage_retrying.flaky import FlakyStore, Time
+
+CONTENT = b"sealed bytes" * 100
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def inner(time: Time) -> FlakyStore:
+    return FlakyStore(time)
+
+
+@pytest.fixture
+def store(inner: FlakyStore, time: Time) -> RetryingBlobStore:
+    return RetryingBlobStore(inner, sleep=time.sleep, monotonic=time)
+
+
+@pytest.fixture
+def blob_id(inner: FlakyStore) -> BlobId:
+    return put(inner)
+
+
+def put(store: FlakyStore | RetryingBlobStore) -> BlobId:
+    made = new_blob_id()
+    with store.create(made, len(CONTENT)) as writer:
+        writer.write(CONTENT)
+        writer.commit()
+    return made
+
+
+def read(store: RetryingBlobStore, blob_id: BlobId) -> bytes:
+    with store.open(blob_id) as reader:
+        return reader.read_at(0, reader.size)
+
+
+REPEATABLE: dict[str, tuple[Callable[[RetryingBlobStore, BlobId], object], object]] = {
+    "open": (read, CONTENT),
+    "read_at": (read, CONTENT),
+    "stat": (lambda store, blob_id: store.stat(blob_id).size, len(CONTENT)),
+    "delete": (lambda store, blob_id: store.delete(blob_id), None),
+    "digest": (lambda store, blob_id: store.digest(blob_id), hashlib.sha256(CONTENT).digest()),
+    "ping": (lambda store, _: store.ping(), None),
+    "iterate": (lambda store, _: [stat.size for stat in store.iterate()], [len(CONTENT)]),
+    "step": (lambda store, _: [stat.size for stat in store.iterate()], [len(CONTENT)]),
+}
+
+
+@pytest.mark.parametrize("call", REPEATABLE)
+def test_what_may_be_asked_twice_is_asked_until_it_goes_well(store, inner, time, blob_id, call):
+    ask, expected = REPEATABLE[call]
+    inner.fail(call, 2)
+    inner.asked.clear()
+    assert ask(store, blob_id) == expected
+    assert inner.asked[call] == 3
+    assert len(time.slept) == 2
+    assert 0.05 <= time.slept[0] <= 0.2 < 2 * time.slept[1] <= 0.8
+
+
+@pytest.mark.parametrize("call", REPEATABLE)
+def test_after_the_last_try_the_error_is_told(store, inner, blob_id, call):
+    inner.fail(call, 3)
+    inner.asked.clear()
+    with pytest.raises(BlobsUnavailable):
+        REPEATABLE[call][0](store, blob_id)
+    assert inner.asked[call] == 3
+
+
+@pytest.mark.parametrize("call", REPEATABLE)
+def test_what_was_slow_to_fail_is_not_asked_again(store, inner, time, blob_id, call):
+    inner.takes = 0.3
+    inner.fail(call, 1)
+    inner.asked.clear()
+    with pytest.raises(BlobsUnavailable):
+        REPEATABLE[call][0](store, blob_id)
+    assert inner.asked[call] == 1
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("call", ["create", "write", "commit"])
+def test_nothing_of_a_writer_is_ever_repeated(store, inner, time, call):
+    inner.fail(call, 1)
+    with pytest.raises(BlobsUnavailable):
+        put(store)
+    assert inner.asked[call] == 1
+    assert time.slept == []
+    assert list(inner.iterate()) == []
+
+
+@pytest.mark.parametrize("error", [BlobMissing, StorageFull])
+def test_an_answer_is_an_answer(store, inner, time, blob_id, error):
+    inner.fail("open", 5, error)
+    with pytest.raises(error):
+        store.open(blob_id)
+    assert inner.asked["open"] == 1
+
+
+def test_a_listing_goes_on_where_it_broke_off(store, inner):
+    there = sorted(put(inner) for _ in range(9))
+    for broken_at in range(9):
+        inner.failing["step"] = deque([*[None] * broken_at, BlobsUnavailable(), BlobsUnavailable()])
+        assert [stat.blob_id for stat in store.iterate()] == there
+    inner.fail("iterate", 1)
+    assert [stat.blob_id for stat in store.iterate(there[3])] == there[4:]
+
+
+def test_names_are_looked_at_before_anything_is_asked(store, inner):
+    with pytest.raises(ValueError, match="blob id"):
+        store.iterate(BlobId("../x"))
+    assert not inner.asked
+
+
+def test_a_closed_blob_is_not_asked_again_and_says_nothing_of_the_store(store, inner, blob_id):
+    reader = store.open(blob_id)
+    reader.close()
+    for _ in range(9):
+        with pytest.raises(BlobsUnavailable, match="closed"):
+            reader.read_at(0, 1)
+    assert inner.asked["read_at"] == 9
+    assert inner.asked["ping"] == 0
+
+
+# -- down --------------------------------------------------------------------------------------------------------------
+def failing(store: RetryingBlobStore, blob_id: BlobId) -> None:
+    with pytest.raises(BlobsUnavailable):
+        store.stat(blob_id)
+
+
+def test_a_store_that_is_down_is_left_alone_and_comes_back_by_itself(store, inner, time, blob_id, caplog):
+    caplog.set_level("INFO")
+    inner.down = True
+    failing(store, blob_id)
+    failing(store, blob_id)
+    before = inner.asked.total()
+    for ask, _ in REPEATABLE.values():
+        with pytest.raises(BlobsUnavailable):
+            ask(store, blob_id)
+    with pytest.raises(BlobsUnavailable):
+        store.create(new_blob_id(), 1)
+    with pytest.raises(BlobsUnavailable):
+        store.space()
+    assert inner.asked.total() == before
+    time.now += 5
+    failing(store, blob_id)
+    assert inner.asked.total() == before + 1  # one asks, and it asks for a sign of life alone
+    failing(store, blob_id)
+    assert inner.asked.total() == before + 1
+    inner.down = False
+    failing(store, blob_id)
+    time.now += 5
+    assert read(store, blob_id) == CONTENT
+    store.space()
+    assert [one.message for one in caplog.records if one.message in {"blobs.down", "blobs.back"}] == [
+        "blobs.down",
+        "blobs.back",
+    ]
+
+
+def test_one_blob_that_cannot_be_had_closes_nothing_for_the_others(store, inner, blob_id):
+    for _ in range(9):
+        inner.fail("open", 3)
+        with pytest.raises(BlobsUnavailable):
+            store.open(blob_id)
+        inner.fail("open", 0)
+        assert read(store, blob_id) == CONTENT
+    for _ in range(9):
+        inner.fail("open", 3)
+        with pytest.raises(BlobsUnavailable):
+            store.open(blob_id)
+    assert store.stat(blob_id) is not None
+
+
+def test_uploads_that_fail_open_the_breaker_and_those_under_way_end_in_their_own_way(store, inner):
+    writer = store.create(new_blob_id(), None)
+    inner.fail("commit", 3)
+    for _ in range(3):
+        with pytest.raises(BlobsUnavailable):
+            put(store)
+    inner.down = True
+    with pytest.raises(BlobsUnavailable):
+        store.create(new_blob_id(), None)
+    assert inner.asked["create"] == 4
+    inner.down = False
+    writer.write(CONTENT)
+    assert writer.commit().size == len(CONTENT)
+    assert read(store, put(store)) == CONTENT  # the commit was a sign of life
+
+
+def test_a_store_that_is_full_answers(store, inner, blob_id):
+    inner.fail("stat", 3)
+    failing(store, blob_id)
+    inner.fail("ping", 1, StorageFull)
+    assert store.stat(blob_id) is not None
+    assert inner.asked["ping"] == 1
+
+
+def test_closing_closes_the_store_behind(store, inner):
+    store.close()
+    assert inner.closed

@@ -17,6 +17,7 @@ from crypto.format import (
 from crypto.ids import new_blob_id, new_id
 from crypto.key_ring import ACTIVE_FOR, WRAP_LIMIT, Generation, GenerationState, KeyRing, WrappedKey
 from crypto.key_string import StreamKey, parse_key_string
+from crypto.opened_keys import OpenedKeys, Portable
 from crypto.passcode import hash_passcode, verify_passcode
 from crypto.sealer import SealedStream, Sealer
 from crypto.secret import Secret, keyed_digest, open_with_secret, seal_with_secret
@@ -39,6 +40,8 @@ __all__ = [
     "Generation",
     "GenerationState",
     "KeyRing",
+    "OpenedKeys",
+    "Portable",
     "SealedStream",
     "Sealer",
     "Secret",

@@ -15,8 +15,9 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto.context import encode_fields
-from crypto.hidden import KEY_SIZE
+from crypto.hidden import KEY_SIZE, Hidden
 from crypto.key_ring import Generation, GenerationState
+from crypto.opened_keys import OpenedKeys
 from crypto.sealed_value import open_value, seal_value
 from crypto.secret import Secret
 from domain.clock import parse_rfc3339, rfc3339
@@ -45,6 +46,32 @@ class KeyDocument:
     def new(cls, now: datetime) -> KeyDocument:
         """A new installation with one generation."""
         return cls(secrets.token_hex(16), now, Secret.generate(), (), {}, {}).rotated(now)
+
+    @classmethod
+    def of(cls, opened: OpenedKeys) -> KeyDocument:
+        """The keys of another ring under a master key of its own. Raises ValueError where they do not fit together."""
+        bare = cls(opened.installation, opened.created_at, Secret.generate(), opened.generations, {}, {})
+        master = bare._master()
+        made = replace(
+            bare,
+            sealed_keks={
+                number: seal_value(master, kek.reveal(), bare._generation_aad(number))
+                for number, kek in opened.keks.items()
+            },
+            sealed_secrets={
+                purpose: seal_value(master, secret.reveal(), bare._secret_aad(purpose))
+                for purpose, secret in opened.secrets.items()
+            },
+        )
+        return cls.parse(made.encode())
+
+    def opened(self) -> OpenedKeys:
+        """All its keys, as another ring takes them. Raises WrongContext where it was changed by hand."""
+        keks = {
+            number: Hidden(open_value(self._master(), sealed, self._generation_aad(number)))
+            for number, sealed in self.sealed_keks.items()
+        }
+        return OpenedKeys(self.installation, self.created_at, self.generations, keks, self.open_secrets())
 
     def rotated(self, now: datetime) -> KeyDocument:
         """With a new generation that is the active one."""

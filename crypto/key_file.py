@@ -27,6 +27,7 @@ from crypto.context import Context
 from crypto.data_key import DataKey
 from crypto.key_document import KeyDocument
 from crypto.key_ring import Generation, WrappedKey
+from crypto.opened_keys import OpenedKeys
 from crypto.secret import Secret
 from crypto.wrapping import check_installation, unwrap_key, wrap_key
 from domain.errors import KeysUnavailable, Misconfigured, WrongContext
@@ -49,7 +50,10 @@ class _Opened:
 
 @final
 class FileKeyRing:
-    """Fulfils ``KeyRing``. Raises Misconfigured where the file is missing, malformed, or open to group or world."""
+    """Fulfils ``KeyRing`` and ``Portable``.
+
+    Raises Misconfigured where the file is missing, malformed, or open to group or world.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
@@ -68,11 +72,19 @@ class FileKeyRing:
     @classmethod
     def create(cls, path: Path, now: datetime) -> FileKeyRing:
         """A new installation's key file, durable before this returns. Raises Misconfigured where there is one."""
-        path = path.resolve()
+        return cls._create(path.resolve(), KeyDocument.new(now))
+
+    @classmethod
+    def create_from(cls, path: Path, document: OpenedKeys) -> FileKeyRing:
+        """The key file of an installation that leaves another ring. Raises Misconfigured where there is a file."""
+        return cls._create(path.resolve(), KeyDocument.of(document))
+
+    @classmethod
+    def _create(cls, path: Path, document: KeyDocument) -> FileKeyRing:
         beside = _beside(path)
         try:
             try:
-                descriptor = _write_new(beside, KeyDocument.new(now).encode())
+                descriptor = _write_new(beside, document.encode())
                 os.close(descriptor)
                 os.link(beside, path)  # and not rename: it never replaces a key file
             finally:
@@ -119,6 +131,13 @@ class FileKeyRing:
 
     def ping(self) -> None:
         self._current()
+
+    def export_document(self) -> OpenedKeys:
+        try:
+            with _locked(self._path, fcntl.LOCK_SH) as descriptor:
+                return _read(descriptor).opened()
+        except (OSError, ValueError, WrongContext) as failure:
+            raise KeysUnavailable from failure
 
     def _current(self) -> _Opened:
         """The keys as the file has them now: one stat where nothing changed."""

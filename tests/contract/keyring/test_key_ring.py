@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from crypto import Context, DataKey, GenerationState, Secret, WrappedKey
-from crypto.key_file import FileKeyRing
 from crypto.key_memory import MemoryKeyRing
 from domain.errors import KeysUnavailable, NotFound, StateConflict, WrongContext
+from tests.contract.keyring.places import NOW
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ACTIVE, RETIRED, DESTROYED = GenerationState.ACTIVE, GenerationState.RETIRED, GenerationState.DESTROYED
-
-
-@pytest.fixture(params=["memory", "file"])
-def ring(request, tmp_path):
-    if request.param == "memory":
-        return MemoryKeyRing(NOW)
-    return FileKeyRing.create(tmp_path / "key", NOW)
-
-
-@pytest.fixture
-def context(ring):
-    return Context(ring.installation, "owner", "attachment")
 
 
 def states(ring):

@@ -1,0 +1,62 @@
+"""Where rings of each engine keep their keys: every test gets a place of its own, and any number of rings on it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from crypto import KeyRing, OpenedKeys, Portable
+from crypto.key_file import FileKeyRing
+from crypto.key_memory import MemoryKeyRing
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Ring(KeyRing, Portable, Protocol):
+    """What every ring of ours is."""
+
+
+class Place(Protocol):
+    """One installation's keys. ``create`` and ``create_from`` once, then ``open`` as often as one likes."""
+
+    def create(self) -> Ring: ...
+
+    def create_from(self, document: OpenedKeys) -> Ring: ...
+
+    def open(self) -> Ring: ...
+
+
+class MemoryPlace:
+    """One ring is all there is: another process has no memory of it."""
+
+    def __init__(self) -> None:
+        self._ring: MemoryKeyRing | None = None
+
+    def create(self) -> Ring:
+        self._ring = MemoryKeyRing(NOW)
+        return self._ring
+
+    def create_from(self, document: OpenedKeys) -> Ring:
+        self._ring = MemoryKeyRing.create_from(document)
+        return self._ring
+
+    def open(self) -> Ring:
+        assert self._ring is not None
+        return self._ring
+
+
+class FilePlace:
+    """A key file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> Ring:
+        return FileKeyRing.create(self.path, NOW)
+
+    def create_from(self, document: OpenedKeys) -> Ring:
+        return FileKeyRing.create_from(self.path, document)
+
+    def open(self) -> Ring:
+        return FileKeyRing(self.path)

@@ -88,6 +88,7 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, steps: Step
             brakes=Brakes(),
             certificates=CertificateDesk(signer, installation, settings.keys_horizon),
             steps=steps,
+            together=engines.shared,
         ),
         issuing=Issuing(
             keys, log, clock, LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest)

@@ -63,6 +63,11 @@ class Lease:
         if kind is None or issubclass(kind, Exception):  # a process that is dying does not clean up
             self._records.write(lambda unit: unit.leases.give_up(self._name, fence=self._fence))
 
+    @property
+    def fence(self) -> int:
+        """The fencing number of this run."""
+        return self._fence
+
     def prolong(self) -> None:
         """Prolong the lease where a tenth of it is over. Raises LeaseLost."""
         if time.monotonic() - self._prolonged < self._length.total_seconds() / 10:

@@ -23,6 +23,7 @@ from retention.claim import Claim, Reason, recall
 from retention.due import Outlook
 from retention.erasure import Erasure, Steps, only
 from retention.expired import Expired
+from retention.joining import JOINERS, led, say_led
 from retention.report import LISTED, PurgeReport
 from retention.run import Pace, Run, due_pages, error_code
 from storage import BlobStore
@@ -31,6 +32,7 @@ from storage.records import Records, Unit
 log = logging.getLogger(__name__)
 LEASE = "purge"
 LEASE_FOR = timedelta(seconds=20)
+JOIN_WITHIN = timedelta(seconds=60)
 PACE = Pace()
 
 
@@ -59,8 +61,11 @@ class Purge:
         certificates: CertificateDesk,
         steps: Steps = _no_steps,
         pace: Pace = PACE,
+        together: bool = False,
     ) -> None:
+        """``together``: whether a run that finds another node's at work helps it, instead of being refused."""
         self._records = records
+        self._together = together
         self._log = journal
         self._clock = clock
         self._brakes = brakes
@@ -91,13 +96,7 @@ class Purge:
             return self._look(now or clock)
         report = PurgeReport(now=clock if now is None else min(now, clock), dry_run=False)
         try:
-            with Lease(self._records, LEASE, length=LEASE_FOR, patience=patience, sleep=self._pace.sleep) as lease:
-                self._run(
-                    Run(
-                        self._records, self._erasure, self._outlook, self._pace, actor=actor, report=report, lease=lease
-                    ),
-                    confirm,
-                )
+            self._lead_or_join(actor, report, confirm, patience)
         except LeaseTaken as error:
             raise StateConflict("Another run of the purge is at work.") from error
         except LeaseLost as error:
@@ -111,8 +110,7 @@ class Purge:
         Needs no lease: every step may be done twice, and by two at once.
         """
         report = PurgeReport(now=self._clock(), dry_run=False)
-        run = Run(self._records, self._erasure, self._outlook, self._pace, actor=SYSTEM, report=report, lease=None)
-        run.finish_begun()
+        self._of(SYSTEM, report, None).finish_begun()
         return report
 
     def erase(self, actor: Actor, attachment_id: AttachmentId, reason: Reason) -> Certificate:
@@ -150,13 +148,52 @@ class Purge:
         """Erase the personal data of a ticket that had been erased before a backup brought it, and files, back."""
         self._expired.erase(unit, SYSTEM, ticket, self._outlook.destiny(unit, ticket), mark=False)
 
-    def _run(self, run: Run, confirm: int | None) -> None:
+    def _lead_or_join(self, actor: Actor, report: PurgeReport, confirm: int | None, patience: timedelta) -> None:
+        """One run leads: it asks the brakes, and says so when none holds. Others then help with what it may purge."""
+        give_up_at = self._records.now() + JOIN_WITHIN
+        while True:
+            try:
+                wait = timedelta() if self._together else patience
+                with self._lease(LEASE, wait) as lease:
+                    self._run(self._of(actor, report, lease), lease, confirm)
+            except LeaseTaken:
+                if not self._together or self._records.now() >= give_up_at:
+                    raise
+            else:
+                return
+            leading = self._records.write(lambda unit: led(unit, LEASE, self._records.now()))
+            if leading is not None:
+                report.now = min(report.now, leading)
+                self._join(actor, report)
+                return
+            self._pace.sleep(0.25)
+
+    def _join(self, actor: Actor, report: PurgeReport) -> None:
+        for name in JOINERS:
+            try:
+                with self._lease(name, timedelta()) as lease:
+                    report.due = self._records.read(lambda unit: unit.disposals.due_count(report.now))
+                    self._of(actor, report, lease).purge_due()
+            except LeaseTaken:
+                continue
+            return
+        raise LeaseTaken
+
+    def _lease(self, name: str, patience: timedelta) -> Lease:
+        return Lease(self._records, name, length=LEASE_FOR, patience=patience, sleep=self._pace.sleep)
+
+    def _of(self, actor: Actor, report: PurgeReport, lease: Lease | None) -> Run:
+        return Run(self._records, self._erasure, self._outlook, self._pace, actor=actor, report=report, lease=lease)
+
+    def _run(self, run: Run, lease: Lease, confirm: int | None) -> None:
         report = run.report
         database_now = self._records.now()
         self._braked(run.actor, lambda unit: self._brakes.check_clock(unit, self._log, self._clock(), database_now))
         run.finish_begun()
         report.due = self._records.read(lambda unit: unit.disposals.due_count(report.now))
         self._braked(run.actor, lambda unit: self._brakes.check_count(unit, report.now, confirm))
+        if self._together:
+            self._records.write(lambda unit: say_led(unit, lease, report.now))
         run.purge_due()
         run.count_held()
         self._expired.run(run.actor, report, run.guard)

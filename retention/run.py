@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ from retention.report import LISTED, Failed, Purged, PurgeReport
 from storage.records import Records, Unit
 
 log = logging.getLogger(__name__)
+PAGE = 10
+"""Batches looked up at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,20 @@ class Run:
 
     def purge_due(self) -> None:
         """Claim what is due, batch by batch along the index, and carry each batch through."""
-        for page in due_pages(self._records, self.report.now, self._pace.batch, held=False):
-            ids = [item.attachment_id for item in page]
+        for ids in self._batches():
             done = each(self._records, ids, self._claim, self.guard)
             self._fail(done.failed)
             self._erasure.stepped("claimed")
             self._carry_through([claim for claim in done.results if claim is not None])
+
+    def _batches(self) -> Iterator[list[AttachmentId]]:
+        """What is due, in batches. Those of a page come in any order: runs that work together seldom meet at one."""
+        size = self._pace.batch
+        for page in due_pages(self._records, self.report.now, size * PAGE, held=False):
+            ids = [item.attachment_id for item in page]
+            batches = [ids[start : start + size] for start in range(0, len(ids), size)]
+            random.shuffle(batches)
+            yield from batches
 
     def count_held(self) -> None:
         """Name what is due but held."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -126,7 +126,13 @@ class PurgeSite(SmallSite):
         self.purge = self.purge_with()
 
     def purge_with(
-        self, brakes: Brakes | None = None, pace: Pace | None = None, blobs: BlobStore | None = None
+        self,
+        brakes: Brakes | None = None,
+        pace: Pace | None = None,
+        blobs: BlobStore | None = None,
+        steps: Callable[[str], None] | None = None,
+        *,
+        together: bool = False,
     ) -> Purge:
         return Purge(
             self.records,
@@ -137,8 +143,9 @@ class PurgeSite(SmallSite):
             clock=self.clock,
             brakes=brakes or Brakes(),
             certificates=CertificateDesk(self.signer, self.ring.installation, timedelta(days=30)),
-            steps=self.steps,
+            steps=steps or self.steps,
             pace=pace or Pace(blobs_a_second=None),
+            together=together,
         )
 
     def put(self, ref: str, **fact: Any) -> Ticket:

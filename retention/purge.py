@@ -173,7 +173,7 @@ class Purge:
             try:
                 with self._lease(name, timedelta()) as lease:
                     report.due = self._records.read(lambda unit: unit.disposals.due_count(report.now))
-                    self._of(actor, report, lease).purge_due()
+                    self._of(actor, report, lease, helps=True).purge_due()
             except LeaseTaken:
                 continue
             return
@@ -182,8 +182,17 @@ class Purge:
     def _lease(self, name: str, patience: timedelta) -> Lease:
         return Lease(self._records, name, length=LEASE_FOR, patience=patience, sleep=self._pace.sleep)
 
-    def _of(self, actor: Actor, report: PurgeReport, lease: Lease | None) -> Run:
-        return Run(self._records, self._erasure, self._outlook, self._pace, actor=actor, report=report, lease=lease)
+    def _of(self, actor: Actor, report: PurgeReport, lease: Lease | None, *, helps: bool = False) -> Run:
+        return Run(
+            self._records,
+            self._erasure,
+            self._outlook,
+            self._pace,
+            actor=actor,
+            report=report,
+            lease=lease,
+            helps=helps,
+        )
 
     def _run(self, run: Run, lease: Lease, confirm: int | None) -> None:
         report = run.report

@@ -55,7 +55,9 @@ class Run:
         actor: Actor,
         report: PurgeReport,
         lease: Lease | None,
+        helps: bool = False,
     ) -> None:
+        self._helps = helps
         self._records = records
         self._erasure = erasure
         self._outlook = outlook
@@ -87,12 +89,14 @@ class Run:
             self._carry_through([claim for claim in done.results if claim is not None])
 
     def _batches(self) -> Iterator[list[AttachmentId]]:
-        """What is due, in batches. Those of a page come in any order: runs that work together seldom meet at one."""
+        """What is due, in batches: the oldest first where this run leads. Who helps takes those of a page in any order,
+        so that runs seldom meet at one."""
         size = self._pace.batch
         for page in due_pages(self._records, self.report.now, size * PAGE, held=False):
             ids = [item.attachment_id for item in page]
             batches = [ids[start : start + size] for start in range(0, len(ids), size)]
-            random.shuffle(batches)
+            if self._helps:
+                random.shuffle(batches)
             yield from batches
 
     def count_held(self) -> None:

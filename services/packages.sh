@@ -8,10 +8,16 @@ run=(
     "libmagic1:library libmagic.so.1"
 )
 test=(
-    "clamav-daemon:command clamd"
+    "ceph-common:command ceph"
+    "ceph-mon:command ceph-mon"
+    "ceph-osd:command ceph-osd"
     "chromium:command chromium"
+    "clamav-daemon:command clamd"
     "fonts-dejavu-core:font DejaVuSans.ttf"
     "fonts-noto-color-emoji:font NotoColorEmoji.ttf"
+    "nginx-light:command nginx"
+    "postgresql:server postgres"
+    "radosgw:command radosgw"
     "strace:command strace"
 )
 
@@ -20,7 +26,8 @@ PATH=$PATH:/usr/sbin:/sbin
 has() {
     case $1 in
     command) command -v "$2" >/dev/null ;;
-    library) ldconfig -p | grep -q "$2" ;;
+    library) ldconfig -p | grep "$2" >/dev/null ;; # to the end: with -q ldconfig would die of a broken pipe at times
+    server) compgen -G "/usr/lib/postgresql/*/bin/$2" >/dev/null ;;
     font) [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name "$2" 2>/dev/null)" ] ;;
     esac
 }
@@ -57,7 +64,7 @@ if [ ! -e "$policy" ]; then
 fi
 out=$(mktemp)
 # shellcheck disable=SC2086
-if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $names; } >"$out" 2>&1; then
+if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends $names; } >"$out" 2>&1; then
     tail -n 20 "$out" >&2
     echo "error: apt-get install $names failed" >&2
     exit 1

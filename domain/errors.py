@@ -293,5 +293,13 @@ class RestoreNeeded(Misconfigured):
     """This database is older than its audit log's second place: run `bilaga restore`."""
 
 
+class SiteMoved(Misconfigured):
+    """This site was moved, and lives elsewhere now."""
+
+
+class MoveUnfinished(Misconfigured):
+    """This site is being moved; run `bilaga move` again from where it comes from."""
+
+
 class SiteLocked(Misconfigured):
     """Another process already serves this data folder."""

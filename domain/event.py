@@ -46,6 +46,7 @@ class EventKind(StrEnum):
     SERVICE_STOPPED = "service.stopped"
     FSCK_REPAIRED = "fsck.repaired"
     SITE_RESTORED = "site.restored"
+    SITE_MOVED = "site.moved"
 
 
 Scalar = str | int | bool | None

@@ -1,8 +1,10 @@
 """Where bytes and rows are: the ports of both and what they carry. The engines are known to ``server.py`` alone."""
 
+from storage.blob_copy import BlobCopy, Copied, Fault
 from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space
 from storage.check import Check
 from storage.finding import Finding, FindingKind
+from storage.moved import Mark, Marks, check_moved, is_local
 from storage.records import (
     Access,
     Answer,
@@ -38,12 +40,14 @@ from storage.records import (
     WrappedKeys,
     WrappedRow,
 )
+from storage.row_copy import RowCopy, TableDigest
 
 __all__ = [
     "Access",
     "Answer",
     "Answers",
     "Attachments",
+    "BlobCopy",
     "BlobReader",
     "BlobStat",
     "BlobStore",
@@ -52,10 +56,12 @@ __all__ = [
     "Check",
     "Checkpoint",
     "Codes",
+    "Copied",
     "Credential",
     "CredentialKind",
     "Digesting",
     "Disposals",
+    "Fault",
     "Finding",
     "FindingKind",
     "Grants",
@@ -67,6 +73,8 @@ __all__ = [
     "Leases",
     "Links",
     "Mail",
+    "Mark",
+    "Marks",
     "Organisations",
     "Outbox",
     "PasscodeFailures",
@@ -75,11 +83,15 @@ __all__ = [
     "Quotas",
     "Receipts",
     "Records",
+    "RowCopy",
     "Site",
     "Space",
+    "TableDigest",
     "TicketFilter",
     "Tickets",
     "Unit",
     "WrappedKeys",
     "WrappedRow",
+    "check_moved",
+    "is_local",
 ]

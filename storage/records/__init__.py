@@ -9,6 +9,7 @@ from storage.records.ports.keys import WrappedKeys, WrappedRow
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.records import Records, Unit
 from storage.records.ports.restores import Ended, Restores
+from storage.records.ports.tables import Row, Table, Tables, Value
 from storage.records.ports.tickets import Organisations, TicketFilter, Tickets
 
 __all__ = [
@@ -41,10 +42,14 @@ __all__ = [
     "Receipts",
     "Records",
     "Restores",
+    "Row",
     "Site",
+    "Table",
+    "Tables",
     "TicketFilter",
     "Tickets",
     "Unit",
+    "Value",
     "WrappedKeys",
     "WrappedRow",
 ]

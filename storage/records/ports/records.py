@@ -19,6 +19,7 @@ from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.restores import Restores
+from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Unit(Protocol):
     answers: Answers
     restores: Restores
     site: Site
+    tables: Tables
 
 
 class Records(Protocol):

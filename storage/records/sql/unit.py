@@ -12,6 +12,7 @@ from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.restores import Restores
+from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
 from storage.records.sql.access import SqlAccess
 from storage.records.sql.answers import SqlAnswers
@@ -33,6 +34,7 @@ from storage.records.sql.quotas import SqlQuotas
 from storage.records.sql.receipts import SqlReceipts
 from storage.records.sql.restores import SqlRestores
 from storage.records.sql.site import SqlSite
+from storage.records.sql.tables import SqlTables
 from storage.records.sql.tickets import SqlTickets
 
 
@@ -60,6 +62,7 @@ class SqlUnit:
         "receipts",
         "restores",
         "site",
+        "tables",
         "tickets",
     )
 
@@ -85,3 +88,4 @@ class SqlUnit:
         self.answers: Answers = SqlAnswers(connection)
         self.restores: Restores = SqlRestores(connection)
         self.site: Site = SqlSite(connection)
+        self.tables: Tables = SqlTables(connection)

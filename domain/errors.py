@@ -253,6 +253,10 @@ class RecordsUnavailable(Unavailable):
     code = "database-unavailable"
 
 
+class OutcomeUnknown(RecordsUnavailable):
+    """The database went away in a commit; whether it was kept, nobody can tell yet."""
+
+
 class KeysUnavailable(Unavailable):
     """The keys are not available right now."""
 

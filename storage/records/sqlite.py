@@ -19,6 +19,7 @@ from storage.records import pragmas
 from storage.records.checkpoint import ROWS, Checkpointer
 from storage.records.place import prepare
 from storage.records.ports.records import Unit
+from storage.records.savepoints import SqliteBatch
 from storage.records.sql.unit import SqlUnit
 from storage.records.translate import translating
 from storage.records.upgrade import READ_VERSION, check_version, upgrade
@@ -78,7 +79,7 @@ class SqliteRecords:
         except BaseException:
             self._dispose()
             raise
-        self._writer = Writer(self._writing, rest=rest)
+        self._writer = Writer(SqliteBatch(self._writing), rest=rest)
 
     def read(self, work: Callable[[Unit], T]) -> T:
         with translating(), self._reading.begin() as connection:

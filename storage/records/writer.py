@@ -7,12 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from domain.errors import RecordsUnavailable, Unavailable
+from storage.records.batch import Batch, Job
 from storage.records.translate import translated
 
 log = logging.getLogger(__name__)
@@ -23,29 +23,19 @@ GATHERED = 64
 """Works one commit may hold. Above that the fsync is spread thin already, and the first of them only waits longer."""
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
-    work: Callable[..., Any]
-    alone: bool = False
-    future: Future[Any] = field(default_factory=Future)
-    result: Any = None
-    error: BaseException | None = None
-
-
 class Writer:
     """The only writer of this process. Safe to call from any thread but its own.
 
-    ``engine`` gives one connection that begins with ``BEGIN IMMEDIATE``. Works that wait at the same time share a
-    commit, each in a savepoint of its own: one that raises is undone alone, and its future gets what it raised. If the
-    commit itself fails, every work of it failed (RecordsUnavailable or StorageFull). ``rest`` runs in the thread after
-    each commit, when everybody has been answered.
+    Works that wait at the same time share a commit, a ``batch``: one that raises is undone alone, and its future gets
+    what it raised. If the commit itself fails, every work of it failed (RecordsUnavailable or StorageFull). ``rest``
+    runs in the thread after each commit, when everybody has been answered.
     """
 
-    def __init__(self, engine: Engine, *, rest: Callable[[], None] | None = None, gathered: int = GATHERED) -> None:
-        self._engine = engine
+    def __init__(self, batch: Batch, *, rest: Callable[[], None] | None = None, gathered: int = GATHERED) -> None:
+        self._batch = batch
         self._rest = rest
         self._gathered = gathered
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         # A daemon, so that a program that dies without `close` does die; nobody was told of what it leaves undone.
@@ -54,11 +44,11 @@ class Writer:
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Queue a work. Its future is done after the durable commit. Raises RecordsUnavailable when closed."""
-        return self._queue(_Job(work))
+        return self._queue(Job(work))
 
     def call(self, task: Callable[[], T]) -> Future[T]:
         """Run a task in the writer's thread between two commits: what must not meet a write of this process."""
-        return self._queue(_Job(task, alone=True))
+        return self._queue(Job(task, alone=True))
 
     def close(self) -> None:
         """Do what is queued, then end the thread; again is nothing."""
@@ -67,7 +57,7 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def _queue(self, job: _Job) -> Future[Any]:
+    def _queue(self, job: Job) -> Future[Any]:
         if threading.current_thread() is self._thread:
             raise RuntimeError("a work must not wait for another work")
         with self._changed:
@@ -77,7 +67,7 @@ class Writer:
             self._changed.notify()
         return job.future
 
-    def _gather(self) -> list[_Job]:
+    def _gather(self) -> list[Job]:
         """What waits, in order: a task alone, or works up to the next task. Nothing: closed, and all is done."""
         with self._changed:
             while not self._waiting:
@@ -110,51 +100,17 @@ class Writer:
         except Exception as error:  # noqa: BLE001  the works are committed; the next rest tries again
             log.warning("records.rest_failed", extra={"error": type(error).__name__})
 
-    def _commit(self, jobs: list[_Job]) -> None:
+    def _commit(self, jobs: list[Job]) -> None:
         """Run the works and commit; each has its result or its error then."""
         try:
-            self._try_commit(jobs)
+            self._batch(jobs)
         except BaseException as error:  # noqa: BLE001  the thread lives on, whatever a driver raises
             log.warning("records.commit_failed", extra={"works": len(jobs), "error": type(error).__name__})
             for job in jobs:
                 job.error = job.error or _for_one(error)
 
-    def _try_commit(self, jobs: list[_Job]) -> None:
-        """Raises where nothing was committed."""
-        with self._engine.connect() as connection:
-            transaction = connection.begin()
-            try:
-                for job in jobs:
-                    _run_alone(connection, job, savepoint=len(jobs) > 1)
-                if len(jobs) == 1 and jobs[0].error is not None:
-                    transaction.rollback()
-                else:
-                    transaction.commit()
-            except BaseException:
-                transaction.close()
-                raise
 
-
-def _run_alone(connection: Connection, job: _Job, *, savepoint: bool) -> None:
-    """Run a work so that its failure undoes only itself. Raises where it took the whole transaction with it."""
-    driver: Any = connection.connection.driver_connection
-    if savepoint:
-        driver.execute("SAVEPOINT work")
-    try:
-        job.result = job.work(connection)
-    except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt raised in a work is its caller's, not the thread's
-        job.error = translated(error)
-    # SQLite ends the transaction by itself after some errors (disk full, I/O), even where the work caught them. The
-    # works before this one are undone as well then, and a commit would say nothing about it.
-    if not driver.in_transaction:
-        raise job.error if isinstance(job.error, Unavailable) else RecordsUnavailable()
-    if savepoint:
-        if job.error is not None:
-            driver.execute("ROLLBACK TO work")
-        driver.execute("RELEASE work")
-
-
-def _run_task(job: _Job) -> None:
+def _run_task(job: Job) -> None:
     try:
         job.result = job.work()
     except BaseException as error:  # noqa: BLE001  as above
@@ -171,7 +127,7 @@ def _for_one(error: BaseException) -> BaseException:
     return mine
 
 
-def _answer(job: _Job) -> None:
+def _answer(job: Job) -> None:
     if job.error is not None:
         job.future.set_exception(job.error)
     else:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.errors import NotFound, RecordsUnavailable, StorageFull
 from storage.records import pragmas
+from storage.records.savepoints import SqliteBatch
 from storage.records.writer import Writer
 
 SCHEMA = """
@@ -38,7 +39,7 @@ class Site:
         self.commits = 0
         self.rests = 0
         event.listen(self.engine, "commit", self._count)
-        self.writer = Writer(self.engine, rest=self._rest, gathered=8)
+        self.writer = Writer(SqliteBatch(self.engine), rest=self._rest, gathered=8)
 
     def _count(self, connection: Connection) -> None:
         self.commits += 1
@@ -227,7 +228,7 @@ def test_a_rest_that_fails_ends_nothing(tmp_path):
     def rest() -> None:
         raise OSError("no")
 
-    writer = Writer(engine, rest=rest)
+    writer = Writer(SqliteBatch(engine), rest=rest)
     for _ in range(2):
         assert writer.submit(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one()).result() == 1
     writer.close()

@@ -1,0 +1,161 @@
+"""How connections to PostgreSQL are made and begin, and what the server must be (S-15).
+
+Nothing is set for a session, everything for a transaction or read before it: so a pooler that gives a connection to
+somebody else after each transaction (PgBouncer) does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from domain.errors import Misconfigured, RecordsUnavailable
+from storage.records.translate import translated
+
+FIELD = "database_url"
+SCHEMES = ("postgresql://", "postgres://")
+OLDEST = 13
+"""The oldest PostgreSQL: what became of a transaction is asked by its 64-bit number, which begins with 13."""
+
+STATEMENT_SECONDS = 60
+"""No statement may run longer (S-81)."""
+LOCK_SECONDS = 30
+"""Nor wait longer for its turn, or for a lock: others are writing all the time then, or somebody died with it."""
+IDLE_SECONDS = 10
+"""A transaction in which nobody says anything is ended by the server: a node that froze must not keep the turn."""
+POOL_SECONDS = 5.0
+"""How long a caller waits for a connection."""
+
+# What the URL says comes before these. A peer that is gone without a word is noticed after about half a minute.
+_CONNECTION: Mapping[str, str] = {
+    "application_name": "bilaga",
+    "client_encoding": "utf8",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+_LIMITS = (
+    f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+)
+
+READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
+"""One snapshot for all of a read's statements; writing fails."""
+
+TURN = "LOCK TABLE schema_version IN SHARE ROW EXCLUSIVE MODE"
+"""One writer at a time, of all nodes: from here to its end no other transaction of ours writes.
+
+LOCK takes no snapshot, so the snapshot of the first statement after it has all that anybody committed before.
+Migrations write to that table, so they and the writers keep out of each other's way too.
+"""
+WRITE = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE; {_LIMITS}; {TURN}"
+"""Writers in turn are serial by construction. REPEATABLE READ besides: whoever writes without a turn (a person at a
+prompt) makes a work fail with 40001 and run anew, and is not overwritten unseen."""
+
+_SETTINGS = (
+    "SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('full_page_writes'), "
+    "current_setting('synchronous_commit'), current_setting('server_encoding'), pg_is_in_recovery()"
+)
+_DURABLE = ("on", "remote_apply")  # S-5: on the disk of this server, and of the synchronous standby where there is one
+
+# How libpq says that the server cannot be reached, or takes nobody right now; it gives no code for it.
+_NOT_NOW = (
+    "Connection refused",
+    "Connection reset",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "timeout expired",
+    "timed out",
+    "Temporary failure in name resolution",
+    "server closed the connection unexpectedly",
+    "the database system is",  # starting up, shutting down, in recovery
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "could not receive data from server",
+    "No such file or directory",  # the socket of a server that is down
+)
+
+
+_ALONE = {"begins": False}
+
+
+def engine(url: str, *, begin: str, connections: int) -> Engine:
+    """An engine whose transactions begin with ``begin``. Raises Misconfigured where the URL is none; connects to
+    nothing yet. The driver itself stays in autocommit, so that each BEGIN is ours and takes one round trip."""
+    conninfo = _conninfo(url)
+    made = create_engine(
+        "postgresql+psycopg://",  # the URL's secrets are nowhere in SQLAlchemy
+        creator=lambda: psycopg.connect(conninfo, autocommit=True),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(made, "begin")
+    def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("begins", True):
+            connection.exec_driver_sql(begin)
+
+    return made
+
+
+def alone(made: Engine, statement: str) -> Any:
+    """The row of one statement in autocommit, in one round trip; None where it gives none. Raises DBAPIError."""
+    with made.connect().execution_options(**_ALONE) as connection:
+        result = connection.exec_driver_sql(statement)
+        return result.one_or_none() if result.returns_rows else None
+
+
+def check(made: Engine) -> None:
+    """Raises Misconfigured where the server refuses us or is not as it must be, RecordsUnavailable where it is down."""
+    try:
+        version, *settings = alone(made, _SETTINGS)
+    except DBAPIError as error:
+        raise refusal(error) from error
+    fsync, full_page_writes, synchronous_commit, encoding, in_recovery = settings
+    if version < OLDEST * 10_000:
+        raise Misconfigured(f"PostgreSQL {OLDEST} or newer is needed, this is {version // 10_000}.", field=FIELD)
+    if encoding != "UTF8":
+        raise Misconfigured(f"The database's encoding must be UTF8, it is {encoding}.", field=FIELD)
+    for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
+        if value != "on":
+            raise Misconfigured(f"PostgreSQL has {name}={value}: what it acknowledges may be lost.", field=FIELD)
+    if synchronous_commit not in _DURABLE:
+        raise Misconfigured(
+            f"PostgreSQL has synchronous_commit={synchronous_commit}: what it acknowledges may be lost.", field=FIELD
+        )
+    if in_recovery:
+        raise RecordsUnavailable("This PostgreSQL is a standby: nothing can be written to it.")
+
+
+def refusal(error: DBAPIError) -> BaseException:
+    """What a first connection that failed says to whoever starts the service, in one line; never the URL."""
+    cause = error.orig
+    if getattr(cause, "sqlstate", None) is not None:
+        return translated(error)
+    if not isinstance(cause, psycopg.OperationalError):
+        return Misconfigured("This is no address of a PostgreSQL database.", field=FIELD)
+    said = str(cause).strip().split("\n", 1)[0]
+    if any(words in said for words in _NOT_NOW):
+        return RecordsUnavailable("PostgreSQL cannot be reached.")
+    return Misconfigured(f"PostgreSQL: {said.rsplit('failed: ', 1)[-1].removeprefix('FATAL:').strip()}", field=FIELD)
+
+
+def _conninfo(url: str) -> str:
+    # libpq's own words may repeat the URL, password and all.
+    try:
+        if not url.startswith(SCHEMES):
+            raise Misconfigured("An address of PostgreSQL begins with postgresql://.", field=FIELD)
+        return make_conninfo("", **{**_CONNECTION, **conninfo_to_dict(url)})
+    except psycopg.Error:
+        raise Misconfigured("This is no address of a PostgreSQL database.", field=FIELD) from None

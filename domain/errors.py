@@ -247,6 +247,13 @@ class BlobsUnavailable(Unavailable):
     code = "store-unavailable"
 
 
+class BlobLocked(Unavailable):
+    """The store does not let go of this file yet."""
+
+    code = "blob-locked"
+    retry_after = 3600
+
+
 class RecordsUnavailable(Unavailable):
     """The database is not available right now."""
 

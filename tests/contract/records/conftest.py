@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from storage.records import Records
+from storage.records.postgres import PostgresRecords
 from storage.records.sqlite import DATABASE, SqliteRecords, open_site
+from tests.contract.records.databases import Databases, databases_of_tests
 from tests.contract.records.given import T0
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgres")
 
 
 class SettableClock:
@@ -33,20 +36,39 @@ def clock() -> SettableClock:
     return SettableClock(T0)
 
 
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    with databases_of_tests() as made:
+        yield made
+
+
 @pytest.fixture(params=ENGINES)
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Callable[[], Records]]:
-    """Opens the same database: first as the service does, then as commands beside it do. All are closed at the end."""
-    folder = tmp_path / "site"
-    made: list[Records] = []
+    """Opens the same database: first as the service does, then as commands or nodes beside it do. All are closed at
+    the end."""
+    with ExitStack() as stack:
+        if request.param == "postgres":
+            url = stack.enter_context(request.getfixturevalue("databases").new())
+            yield lambda: _closing(stack, PostgresRecords(url))
+        else:
+            folder = tmp_path / "site"
+            beside = iter(range(99))
 
-    def open_it() -> Records:
-        beside = SqliteRecords(folder / DATABASE, clock=clock, checkpoints=False) if made else None
-        made.append(beside or open_site(folder, clock))
-        return made[-1]
+            def open_sqlite() -> Records:
+                first = next(beside) == 0
+                made = (
+                    open_site(folder, clock)
+                    if first
+                    else SqliteRecords(folder / DATABASE, clock=clock, checkpoints=False)
+                )
+                return _closing(stack, made)
 
-    yield open_it
-    for records in made:
-        records.close()
+            yield open_sqlite
+
+
+def _closing(stack: ExitStack, records: Records) -> Records:
+    stack.callback(records.close)
+    return records
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import wait
+from datetime import timedelta
 
 import pytest
 
 from domain.actor import EVERYTHING
 from domain.errors import NotFound, RecordsUnavailable
 from storage.records import Records
-from tests.contract.records.given import HOUR, T0, a_ticket, an_organisation
+from tests.contract.records.given import a_ticket, an_organisation
 
 
 def mark(records: Records, name: str) -> str | None:
@@ -134,7 +135,7 @@ def test_a_read_keeps_its_snapshot_while_others_write(records):
 
 
 def test_writing_in_a_read_fails_and_writes_nothing(records):
-    with pytest.raises(Exception, match="readonly"):
+    with pytest.raises(Exception, match=r"read-?only"):
         records.read(lambda unit: unit.site.put("a", "1"))
     assert mark(records, "a") is None
 
@@ -182,10 +183,10 @@ def test_a_work_that_was_cancelled_in_time_never_runs(records):
     assert (mark(records, "a"), mark(records, "b")) == (None, "1")
 
 
-def test_now_is_the_clock_that_was_handed_in(records, clock):
-    assert records.now() == T0
-    clock.move(HOUR)
-    assert records.now() == T0 + HOUR
+def test_now_is_an_instant_with_its_zone_that_never_goes_back(records):
+    first = records.now()
+    assert first.utcoffset() == timedelta(0)
+    assert records.now() >= first
 
 
 def test_ping_and_tidy_are_silent_on_a_database_in_order(records):

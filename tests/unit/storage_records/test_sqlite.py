@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_ping_tells_an_empty_file_from_a_database(tmp_path):
     records = SqliteRecords(tmp_path / DATABASE, clock=system_clock, checkpoints=False)
     with pytest.raises(SchemaOld):
         records.ping()
+    records.close()
+
+
+def test_now_is_the_clock_that_was_handed_in(tmp_path):
+    records = open_site(tmp_path, lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))
+    assert records.now() == datetime(2026, 3, 1, 12, tzinfo=UTC)
     records.close()
 
 

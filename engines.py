@@ -11,13 +11,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
 
-from crypto import KeyRing
+from crypto import KeyRing, OpenedKeys, Portable
 from crypto.key_file import FileKeyRing
 from domain.clock import Clock
 from domain.errors import Misconfigured, SiteLocked
 from settings import Settings
-from storage import BlobStore, Digesting, Records, Unit
+from storage import BlobStore, Digesting, Records, Unit, check_moved
 from storage.blobs.file import FileBlobStore
 from storage.records.lock import SiteLock
 from storage.records.sqlite import DATABASE, SqliteRecords
@@ -31,6 +32,10 @@ INSTALLATION = "installation"
 
 class Store(BlobStore, Digesting, Protocol):
     """What every store we open can do."""
+
+
+class MovableRing(KeyRing, Portable, Protocol):
+    """What every key ring we open can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ def open_engines(
         stack.enter_context(SiteLock(folder))
     records = _records(settings, clock, stack, serving=serving)
     records.ping()
+    check_moved(records)
     fresh = records.read(lambda unit: unit.site.get(INSTALLATION) is None and unit.journal.size() == 0)
     ring = _ring(settings, clock, fresh=fresh)
     created = _claim(records, ring.installation)
@@ -95,6 +101,63 @@ def _ring(settings: Settings, clock: Clock, *, fresh: bool) -> KeyRing:
             return FileKeyRing.create(path, clock()) if fresh and not path.exists() else FileKeyRing(path)
         case scheme:
             raise _unknown("KEYS_URL", scheme, "file")
+
+
+def open_alone(settings: Settings, clock: Clock, stack: ExitStack) -> Records:
+    """The database for a process that works on it while nobody serves it (the move), its lock held where there is one.
+
+    Raises Misconfigured, SiteLocked, SchemaOld.
+    """
+    if not is_shared(settings):
+        make_folder(settings.data_dir)
+        stack.enter_context(SiteLock(settings.data_dir))
+    records = _records(settings, clock, stack, serving=True)
+    records.ping()
+    return records
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there may be a database: opening an embedded one makes it."""
+    return is_shared(settings) or settings.path("database_url", DATABASE).exists()
+
+
+def open_blobs(settings: Settings, stack: ExitStack) -> Store:
+    """The store alone."""
+    blobs = _blobs(settings, FileBlobStore)
+    stack.callback(blobs.close)
+    return blobs
+
+
+def find_keys(settings: Settings, records: Records) -> MovableRing | None:  # noqa: ARG001
+    """The keys alone; None: there are none yet. Keys that a service wraps rest in ``records``."""
+    match settings.scheme("keys_url"):
+        case "file":
+            path = settings.path("keys_url", KEY_FILE)
+            return FileKeyRing(path) if path.exists() else None
+        case scheme:
+            raise _unknown("KEYS_URL", scheme, "file")
+
+
+def take_over_keys(settings: Settings, records: Records, keys: OpenedKeys) -> MovableRing:  # noqa: ARG001
+    """Keys of a site that comes from elsewhere, where there were none or those of the same site."""
+    match settings.scheme("keys_url"):
+        case "file":
+            path = settings.path("keys_url", KEY_FILE)
+            make_folder(path.parent)
+            FileKeyRing.discard(path)
+            return FileKeyRing.create_from(path, keys)
+        case scheme:
+            raise _unknown("KEYS_URL", scheme, "file")
+
+
+def place_of(settings: Settings, name: str) -> str:
+    """An engine's address without credentials, the same for the same place."""
+    scheme = settings.scheme(name)
+    if scheme in {"sqlite", "file"}:
+        default = {"database_url": DATABASE, "storage_url": BLOBS, "keys_url": KEY_FILE}[name]
+        return f"{scheme}:{settings.path(name, default).resolve()}"
+    parts = urlsplit(settings.address(name) or "")
+    return urlunsplit((scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
 
 
 def upgrade_database(settings: Settings) -> bool:

@@ -57,6 +57,7 @@ class Families(click.Group):
         "hold",
         "keys",
         "link",
+        "move",
         "organisation",
         "purge",
         "restore",

@@ -79,6 +79,14 @@ class FileKeyRing:
         """The key file of an installation that leaves another ring. Raises Misconfigured where there is a file."""
         return cls._create(path.resolve(), KeyDocument.of(document))
 
+    @staticmethod
+    def discard(path: Path) -> None:
+        """Overwrite and remove a key file, if there is one, and what a process that died left beside it."""
+        path = path.resolve()
+        for found in (path, *path.parent.glob(_beside(path, "*").name)):
+            _shred(found)
+        _sync_folder(path)
+
     @classmethod
     def _create(cls, path: Path, document: KeyDocument) -> FileKeyRing:
         beside = _beside(path)

@@ -4,7 +4,8 @@ from storage.blob_copy import BlobCopy, Copied, Fault
 from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space
 from storage.check import Check
 from storage.finding import Finding, FindingKind
-from storage.moved import Mark, Marks, check_moved, is_local
+from storage.moved import LEASE as MOVE_LEASE
+from storage.moved import NODES, Mark, Marks, check_moved, is_local, unfinished
 from storage.records import (
     Access,
     Answer,
@@ -43,6 +44,8 @@ from storage.records import (
 from storage.row_copy import RowCopy, TableDigest
 
 __all__ = [
+    "MOVE_LEASE",
+    "NODES",
     "Access",
     "Answer",
     "Answers",
@@ -94,4 +97,5 @@ __all__ = [
     "WrappedRow",
     "check_moved",
     "is_local",
+    "unfinished",
 ]

@@ -89,6 +89,14 @@ class Marks:
         self._unit.tables.delete(table, [(name,) for name in names])
 
 
+def unfinished(mark: Mark) -> MoveUnfinished:
+    """What is said of half a site."""
+    return MoveUnfinished(
+        f"Moving this site here from {mark.place} was begun at {rfc3339(mark.at)} and is not finished: "
+        "run the same `bilaga move` again."
+    )
+
+
 def check_moved(records: Records) -> None:
     """To be asked before anything of a site is used, and after a node has taken its lease.
 
@@ -99,10 +107,7 @@ def check_moved(records: Records) -> None:
         lambda unit: (Marks(unit).moved, Marks(unit).moving, LEASE in unit.leases.living(LEASE, now=now))
     )
     if coming is not None:
-        raise MoveUnfinished(
-            f"Moving this site here from {coming.place} was begun at {rfc3339(coming.at)} and is not finished: "
-            "run the same `bilaga move` again."
-        )
+        raise unfinished(coming)
     if gone is not None:
         raise SiteMoved(f"This site was moved to {gone.place} at {rfc3339(gone.at)}, and lives there now.")
     if leaving:

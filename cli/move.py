@@ -41,9 +41,7 @@ class _Progress:
     metavar="FILE",
     help="Settings of the site as it will be, in TOML; no BILAGA_* variable counts for it.",
 )
-@click.option(
-    "--accept-damaged", is_flag=True, help="Move although blobs are damaged or missing; they stay so."
-)
+@click.option("--accept-damaged", is_flag=True, help="Move although blobs are damaged or missing; they stay so.")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def move(ctx: click.Context, target: Path, *, accept_damaged: bool, as_json: bool) -> None:

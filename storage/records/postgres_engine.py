@@ -7,6 +7,7 @@ somebody else after each transaction (PgBouncer) does no harm.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -119,23 +120,38 @@ def alone(made: Engine, statement: str) -> Any:
 def check(made: Engine) -> None:
     """Raises Misconfigured where the server refuses us or is not as it must be, RecordsUnavailable where it is down."""
     try:
-        version, *settings = alone(made, _SETTINGS)
+        found = Server(*alone(made, _SETTINGS))
     except DBAPIError as error:
         raise refusal(error) from error
-    fsync, full_page_writes, synchronous_commit, encoding, in_recovery = settings
-    if version < OLDEST * 10_000:
-        raise Misconfigured(f"PostgreSQL {OLDEST} or newer is needed, this is {version // 10_000}.", field=FIELD)
-    if encoding != "UTF8":
-        raise Misconfigured(f"The database's encoding must be UTF8, it is {encoding}.", field=FIELD)
-    for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
-        if value != "on":
-            raise Misconfigured(f"PostgreSQL has {name}={value}: what it acknowledges may be lost.", field=FIELD)
-    if synchronous_commit not in _DURABLE:
-        raise Misconfigured(
-            f"PostgreSQL has synchronous_commit={synchronous_commit}: what it acknowledges may be lost.", field=FIELD
-        )
-    if in_recovery:
-        raise RecordsUnavailable("This PostgreSQL is a standby: nothing can be written to it.")
+    found.check()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server says of itself."""
+
+    version: int
+    """As in ``server_version_num``: 150003."""
+    fsync: str
+    full_page_writes: str
+    synchronous_commit: str
+    encoding: str
+    is_standby: bool
+
+    def check(self) -> None:
+        """Raises Misconfigured, naming the first that is not what it must be; RecordsUnavailable for a standby."""
+        if self.version < OLDEST * 10_000:
+            raise Misconfigured(
+                f"PostgreSQL {OLDEST} or newer is needed, not {self.version // 10_000}.", field=FIELD
+            )
+        if self.encoding != "UTF8":
+            raise Misconfigured(f"The database's encoding must be UTF8, it is {self.encoding}.", field=FIELD)
+        wanted = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": _DURABLE}
+        for name, values in wanted.items():
+            if (value := getattr(self, name)) not in values:
+                raise Misconfigured(f"PostgreSQL has {name}={value}: what it acknowledges may be lost.", field=FIELD)
+        if self.is_standby:
+            raise RecordsUnavailable("This PostgreSQL is a standby: nothing can be written to it.")
 
 
 def refusal(error: DBAPIError) -> BaseException:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert
+from sqlalchemy import Connection, Insert, Table
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import StateConflict
 
-_SQLITE_DUPLICATES = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"})
-_POSTGRESQL_DUPLICATE = "23505"  # unique_violation
-
-
-def is_duplicate(error: IntegrityError) -> bool:
-    """Whether a unique key was hit, and not a foreign key or a check (those are bugs, and stay what they are)."""
-    return (
-        getattr(error.orig, "sqlite_errorname", None) in _SQLITE_DUPLICATES
-        or getattr(error.orig, "sqlstate", None) == _POSTGRESQL_DUPLICATE
-    )
+_DUPLICATES = frozenset({"SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"})
 
 
 def insert_new(connection: Connection, statement: Insert, values: Mapping[str, Any]) -> None:
-    """Insert one row. Raises StateConflict where a unique key is taken; the transaction can go on after that."""
+    """Insert one row. Raises StateConflict where a unique key is taken; the transaction can go on after that.
+
+    A foreign key or a check that is broken is a bug, and stays what it is.
+    """
+    if connection.dialect.name == "postgresql":
+        # There an error would give the whole transaction up, and a savepoint costs two round trips more.
+        if connection.execute(_unless_taken(statement.table), values).rowcount == 0:
+            raise StateConflict
+        return
     try:
-        if connection.dialect.name == "sqlite":
-            connection.execute(statement, values)  # a statement that fails undoes only itself
-        else:
-            with connection.begin_nested():  # PostgreSQL gives the whole transaction up without this
-                connection.execute(statement, values)
+        connection.execute(statement, values)  # in SQLite a statement that fails undoes only itself
     except IntegrityError as error:
-        if is_duplicate(error):
-            raise StateConflict from error
-        raise
+        if getattr(error.orig, "sqlite_errorname", None) not in _DUPLICATES:
+            raise
+        raise StateConflict from error
+
+
+@cache
+def _unless_taken(table: Table) -> Insert:
+    return postgresql.insert(table).on_conflict_do_nothing()

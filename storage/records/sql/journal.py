@@ -15,11 +15,6 @@ from storage.records.schema.journal import journal_checkpoints, journal_entries
 from storage.records.sql.rows import columns_of, values_of
 from storage.records.sql.upsert import Upsert
 
-# PostgreSQL has many writers: each waits its turn from asking for the next index to its commit, or two would be
-# given the same one. SQLite's writer is alone from the beginning. The number is "journal" in ASCII.
-_TAKE_TURN = select(func.pg_advisory_xact_lock(0x6A6F75726E616C)).where(
-    func.current_setting("transaction_read_only") == "off"
-)
 _COLUMNS = ("position", "body", "leaf", "at", "kind", "subject", "principal_id")
 _next = select(func.coalesce(func.max(journal_entries.c.position) + 1, 0))
 _SIZE = _next
@@ -76,23 +71,25 @@ def _find(narrowed_by: tuple[str, ...]) -> Select[Any]:
 
 
 class SqlJournal:
-    """``ports.journal.Journal``."""
+    """``ports.journal.Journal``. A writer is alone from its beginning to its end, whatever the database: what was the
+    next index stays it until this transaction appends."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._next: int | None = None
 
     def size(self) -> int:
-        self._take_turn()
-        size: int = self._connection.execute(_SIZE).scalar_one()
-        return size
+        if self._next is None:
+            self._next = int(self._connection.execute(_SIZE).scalar_one())
+        return self._next
 
     def append(self, entry: JournalEntry) -> None:
-        self._take_turn()
         values = values_of(entry, without=("index",))
         parameters = {f"new_{name}": value for name, value in values.items()}
         appended = _APPEND.execute(self._connection, {**parameters, "new_position": entry.index})
         if appended.one_or_none() is None:
             raise StateConflict("The journal has no such next index.")
+        self._next = entry.index + 1
 
     def entries(self, start: int, limit: int) -> Sequence[JournalEntry]:
         rows = self._connection.execute(_FROM, {"start": start, "how_many": limit})
@@ -120,7 +117,3 @@ class SqlJournal:
 
     def mark_exported(self, size: int, *, at: datetime) -> None:
         self._connection.execute(_MARK_EXPORTED, {"the_size": size, "now": at})
-
-    def _take_turn(self) -> None:
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_TAKE_TURN)

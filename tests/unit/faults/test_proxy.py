@@ -210,9 +210,12 @@ def test_latency_delays_and_keeps_the_order(proxy, call):
 def test_a_target_that_is_not_there_is_a_connection_that_ends():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with Proxy(f"http://127.0.0.1:{port}") as proxy, pytest.raises(ConnectionResetError):
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as caller:
-            caller.recv(1)
+    with (
+        Proxy(f"http://127.0.0.1:{port}") as proxy,
+        pytest.raises(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as caller,
+    ):
+        caller.recv(1)
 
 
 def test_closing_ends_what_is_open():

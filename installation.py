@@ -14,7 +14,7 @@ from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoki
 from retention import HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
 from storage import BlobStore, Digesting, Records
-from tickets import Dates, Facts, View
+from tickets import POLICY, Dates, Facts, View
 from transfer import Archiving, Limits, Recovery, Sending, Steps
 
 PUBLIC_URL = "public-url"
@@ -66,6 +66,10 @@ class Site:
     def link_url(self, kind: LinkKind, token: str) -> str:
         """A link's address."""
         return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
+
+    def is_policy_followed(self) -> bool:
+        """Whether the due dates are those of this very policy: another node may have another one."""
+        return self.records.read(lambda unit: unit.site.get(POLICY)) == self.policy.fingerprint
 
     def follow_policy(self) -> int:
         """Compute every due date anew where the policy is not the one of the last time; how many tickets changed.

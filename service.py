@@ -1,29 +1,35 @@
-"""The service: a site with the web in front of it, its recurring jobs beside it, and an orderly beginning and end."""
+"""The service: a site with the web in front of it, its upkeep beside it, and an orderly beginning and end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from threading import Thread
 from urllib.parse import urlsplit
 
+from access import Made
+from crypto import new_id
 from domain.actor import SYSTEM, Role
-from domain.errors import BilagaError, ChainBroken, Misconfigured, ScannerUnavailable
+from domain.errors import ChainBroken, ScannerUnavailable
 from domain.event import Event, EventKind
 from installation import PUBLIC_URL, Site
-from jobs import Job, Jobs
-from links import Post
-from links.smtp import SmtpMailer
+from jobs import Jobs
+from keys import Node
+from listener import close_door
 from storage import Unit
-from transfer import BreakingScanner, Pump, Reception, Rescan, Scanner, Scrub, Sealing, Sniffer, TypePolicy
+from transfer import BreakingScanner, Pump, Reception, Scanner, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
+from upkeep import Upkeep
 from web import (
     Addresses,
     Csrf,
@@ -42,44 +48,72 @@ from web import (
 )
 
 log = logging.getLogger(__name__)
-SCRUB_EVERY = timedelta(hours=1)
+FIRST = "first-administrator"
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def run(
-    site: Site, *, host: str, port: int, say: Callable[[str], None], then: Callable[[str], None] | None = None
+    site: Site,
+    *,
+    listener: socket.socket,
+    say: Callable[[str], None],
+    then: Callable[[str], None] | None = None,
+    parent: int | None = None,
 ) -> None:
-    """Serve a site until a signal; ``say`` prints a line for the operator. Raises Misconfigured.
+    """Serve a site until a signal, on a listening socket that is closed at the end; ``say`` prints a line for the
+    operator. Raises Misconfigured.
 
-    ``then`` is called in a thread, with the local address, once connections are taken.
+    ``then`` is called in a thread, with the local address, once connections are taken. ``parent``: where the socket is
+    shared with other workers, a descriptor that comes to its end when the process that started them is gone.
     """
-    asyncio.run(_run(site, host, port, say, then))
+    asyncio.run(_run(site, listener, say, then, parent))
 
 
 async def _run(
-    site: Site, host: str, port: int, say: Callable[[str], None], then: Callable[[str], None] | None
+    site: Site,
+    listener: socket.socket,
+    say: Callable[[str], None],
+    then: Callable[[str], None] | None,
+    parent: int | None,
 ) -> None:
     with ExitStack() as stack:
-        try:
-            listener = socket.create_server(
-                (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
-            )
-        except OSError as error:
-            raise Misconfigured(f"{host}:{port}: {error.strerror}") from error
         stack.callback(listener.close)
         address, bound = listener.getsockname()[:2]
         local = _local(address, bound)
-        services = _services(site, stack, local)
-        _prepare(site)
-        application = build(services, version=version("bilaga"), background=_background(site, services))
+        node = Node(site.records, alone=not site.shared)
+        services = _services(site, stack, local, node)
+        upkeep = Upkeep(site, node, services.reception, services.scanner)
+        node.beat()
+        stack.callback(node.leave)
+        _prepare(site, upkeep)
+        if parent is not None:
+            _end_with(parent, services.flight)
         await serve(
-            application,
+            build(services, version=version("bilaga"), background=_background(upkeep)),
             listener,
             drain_seconds=site.settings.drain_seconds,
             ready=lambda: _ready(site, services, local, say, then),
+            close_door=partial(close_door, listener) if parent is None else _leave_door,
         )
         site.records.write(lambda unit: site.log.append(unit, Event(EventKind.SERVICE_STOPPED, SYSTEM)))
-        _checkpoint(site)
+        upkeep.checkpoint()
+
+
+def _leave_door() -> None:
+    """The door is other workers' too: it stays as it is."""
+
+
+def _end_with(parent: int, flight: Flight) -> None:
+    """End in order when the descriptor does: workers without their parent would keep its address from the next one."""
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if not os.read(parent, 1):
+            loop.remove_reader(parent)
+            if not flight.draining:  # a second signal would end it at once
+                signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(parent, readable)
 
 
 def _local(address: str, port: int) -> str:
@@ -93,10 +127,8 @@ def _ready(
     site: Site, services: Services, local: str, say: Callable[[str], None], then: Callable[[str], None] | None
 ) -> None:
     site.records.write(lambda unit: unit.site.put(PUBLIC_URL, services.public_url))
-    if site.created:
-        made = site.records.write(
-            lambda unit: site.people.make_sign_in(unit, SYSTEM, Role.ADMIN, "First administrator")
-        )
+    made = site.records.write(lambda unit: _first_administrator(site, unit))
+    if made is not None:
         say(f"sign in once, within a day, as the first administrator: {services.public_url}/signin/{made.token}")
     if site.settings.public_url is None:
         say(f"PUBLIC_URL is not set: links begin with {local} and work on this machine only")
@@ -107,7 +139,22 @@ def _ready(
         Thread(target=then, args=(local,), name="then", daemon=True).start()
 
 
-def _prepare(site: Site) -> None:
+def _first_administrator(site: Site, unit: Unit) -> Made | None:
+    """The way in of the first administrator, made by the start that made the site; of nodes that start at once, one
+    makes it."""
+    if site.shared:
+        now = site.records.now()
+        # Whoever gets the lease commits before the next one gets it, and then the mark is there.
+        if unit.leases.take(FIRST, owner=new_id(), now=now, until=now + timedelta(minutes=1)) is None:
+            return None
+        is_new = unit.site.get(FIRST) is None and not unit.access.principals(after=None, limit=1)
+        unit.site.put(FIRST, "made")
+    else:
+        is_new = site.created
+    return site.people.make_sign_in(unit, SYSTEM, Role.ADMIN, "First administrator") if is_new else None
+
+
+def _prepare(site: Site, upkeep: Upkeep) -> None:
     """What has to be right before anything is served: crashes mended, the log whole, no key claimed by the dead."""
     try:
         # RestoreNeeded ends the start: of a database put back from a backup nothing is served, or what was erased since
@@ -117,20 +164,12 @@ def _prepare(site: Site) -> None:
         # A changed log is another matter. Nothing that was erased comes back by it and no command could mend it: the
         # alarm is raised and nothing is signed; files stay reachable, since refusing them would be a second harm.
         log.critical("audit log broken", extra={"detail": error.detail})
-    site.recovery.at_start(alone=True)
-    site.purge.recover()
-    site.records.write(_forget_the_dead)
+    upkeep.recover()
     site.follow_policy()
     site.records.write(lambda unit: site.log.append(unit, Event(EventKind.SERVICE_STARTED, SYSTEM)))
 
 
-def _forget_the_dead(unit: Unit) -> None:
-    """What the process before this one had begun and claimed for itself alone."""
-    unit.answers.forget_running()
-    unit.leases.end_all()
-
-
-def _services(site: Site, stack: ExitStack, local: str) -> Services:
+def _services(site: Site, stack: ExitStack, local: str, node: Node) -> Services:
     settings = site.settings
     public = settings.public_url or local
     base = urlsplit(public)
@@ -148,7 +187,7 @@ def _services(site: Site, stack: ExitStack, local: str) -> Services:
     return Services(
         **shared,
         scanner=scanner,
-        reception=_reception(site, stack, scanner),
+        reception=_reception(site, stack, scanner, node),
         pump=pump,
         hop=hop,
         flight=Flight(),
@@ -163,6 +202,7 @@ def _services(site: Site, stack: ExitStack, local: str) -> Services:
         granted=settings.granted,
         hosts=frozenset(hosts),
         public_url=public,
+        node=node.id,
         max_file_size=int(settings.max_file_size),
         sends_mail=settings.smtp_url is not None,
     )
@@ -181,7 +221,7 @@ def _scanner(site: Site) -> Scanner | None:
     return BreakingScanner(clamd)
 
 
-def _reception(site: Site, stack: ExitStack, scanner: Scanner | None) -> Reception:
+def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node) -> Reception:
     settings = site.settings
     refused = settings.refused_types
     policy = TypePolicy() if refused is None else TypePolicy(frozenset(name.lstrip(".").lower() for name in refused))
@@ -208,63 +248,16 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None) -> Recepti
         policy=policy,
         limits=site.limits,
         touched=site.facts.touch,
+        node=node.id,
         steps=site.steps,
     )
 
 
-def _background(site: Site, services: Services) -> Callable[[object], AsyncIterator[None]]:
+def _background(upkeep: Upkeep) -> Callable[[object], AsyncIterator[None]]:
     async def beside(_: object) -> AsyncIterator[None]:
-        jobs = Jobs(_jobs(site, services))
+        jobs = Jobs(upkeep.jobs())
         jobs.start()
         yield
         await asyncio.to_thread(jobs.stop)
 
     return beside
-
-
-def _jobs(site: Site, services: Services) -> list[Job]:
-    started = site.clock()
-    seconds = timedelta(seconds=1)
-
-    def sweep(unit: Unit) -> None:
-        site.redeeming.sweep(unit)
-        site.passcodes.sweep(unit)
-        unit.answers.sweep(site.clock())
-
-    scrub = Scrub(site.records, site.blobs, site.keys, site.sending, every=SCRUB_EVERY)
-    jobs = [
-        Job("checkpoint", 10 * seconds, lambda: _checkpoint_if_due(site)),
-        Job("purge", site.settings.purge_every, lambda: site.purge.run(SYSTEM)),
-        # A row comes before its blob: what has none and is older than this process, a crash left behind.
-        Job("orphans", timedelta(days=1), lambda: site.recovery.delete_orphans(started)),
-        Job("sweep", timedelta(minutes=15), lambda: site.records.write(sweep)),
-        Job("stale", timedelta(hours=1), site.recovery.sweep),
-        Job("tidy", timedelta(hours=1), site.records.tidy),
-        Job("keys", timedelta(hours=1), site.rotation.tick),
-        Job("scrub", SCRUB_EVERY, scrub.run),
-    ]
-    if services.scanner is not None:
-        rescan = Rescan(site.records, site.blobs, site.keys, site.log, site.clock, services.scanner)
-        jobs.append(Job("rescan", 10 * seconds, rescan.run))
-    smtp, sender = site.settings.smtp_url, site.settings.mail_from
-    if smtp is not None:
-        if sender is None:
-            raise Misconfigured("MAIL_FROM: needed with SMTP_URL", field="MAIL_FROM")
-        mailer = SmtpMailer(smtp.get_secret_value(), sender)
-        post = Post(site.records, mailer, site.ring.secret("letters"), site.clock)
-        jobs.append(Job("post", 2 * seconds, post.run))
-    return jobs
-
-
-def _checkpoint_if_due(site: Site) -> None:
-    if site.records.read(site.log.due):
-        _checkpoint(site)
-
-
-def _checkpoint(site: Site) -> None:
-    try:
-        site.log.checkpoint(site.records)
-    except ChainBroken:
-        log.critical("audit log broken")
-    except BilagaError as error:
-        log.warning("checkpoint failed", extra={"code": error.code})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -30,6 +30,10 @@ MOST = 4000
 """Lasting facts in one checkpoint: its note stays under half a mebibyte."""
 
 
+def _unguarded(unit: Unit) -> None:
+    """Nobody takes over from who signs alone."""
+
+
 class Log:
     """The log of one installation. Safe to use from any thread."""
 
@@ -43,7 +47,7 @@ class Log:
         self._lock = Lock()
         self._broken = False
         self._agreed = False
-        self._urgent = False
+        self._urgent = -1
         self.origin = f"bilaga/{installation}"
         """Of the log as it began; epochs after a restore have their own below it."""
         self.public_key = signer.public_key_text
@@ -54,7 +58,7 @@ class Log:
         entry = make_entry(unit.journal.size(), self._clock(), event)
         unit.journal.append(entry)
         if is_lasting(entry.kind):
-            self._urgent = True
+            self._urgent = max(self._urgent, entry.index)
         return entry.index
 
     def newest_at(self, unit: Unit) -> datetime | None:
@@ -68,9 +72,10 @@ class Log:
         At once where this process wrote one that must outlast a restore: until it is exported, it does not.
         """
         last = unit.journal.last_checkpoint()
-        fresh = unit.journal.size() - (last.size if last else 0)
+        covered = last.size if last else 0
+        fresh = unit.journal.size() - covered
         return fresh != 0 and (
-            self._urgent or fresh < 0 or fresh >= every or last is None or self._clock() - last.at >= age
+            self._urgent >= covered or fresh < 0 or fresh >= every or last is None or self._clock() - last.at >= age
         )
 
     def check_start(self, records: Records) -> None:
@@ -87,9 +92,11 @@ class Log:
                 self._stop("start")
                 raise
 
-    def checkpoint(self, records: Records) -> Checkpoint | None:
+    def checkpoint(self, records: Records, *, guard: Callable[[Unit], None] = _unguarded) -> Checkpoint | None:
         """Sign the tree as it is, keep the note, then export it; None where nothing came since the last one.
 
+        ``guard`` is asked in the transaction that keeps a note: where many nodes serve, one signs at a time (S-71), and
+        what it raises of a node that was taken over from keeps nothing. The second place refuses it by itself.
         Raises ChainBroken, and signs nothing any more, where the log does not go on from the last checkpoint (S-89);
         RestoreNeeded and Misconfigured as ``check_start``.
         """
@@ -98,9 +105,9 @@ class Log:
                 raise ChainBroken("the audit log was found changed: no checkpoint is signed")
             try:
                 self._agree(records)
-                newest, whole = self._make(records)
+                newest, whole = self._make(records, guard)
                 while not whole:
-                    made, whole = self._make(records)
+                    made, whole = self._make(records, guard)
                     newest = made or newest
             except ChainBroken:
                 self._stop("checkpoint")
@@ -131,7 +138,7 @@ class Log:
         self.append(unit, Event(EventKind.SITE_RESTORED, SYSTEM, None, {**said, **facts}))
         return origin
 
-    def _make(self, records: Records) -> tuple[Checkpoint | None, bool]:
+    def _make(self, records: Records, guard: Callable[[Unit], None]) -> tuple[Checkpoint | None, bool]:
         """The next checkpoint, and whether it covers all there is."""
         last = records.read(lambda unit: unit.journal.last_checkpoint())
         frontier = Frontier() if last is None else self._trusted(records, last)
@@ -161,6 +168,7 @@ class Log:
         )
 
         def keep(unit: Unit) -> bool:
+            guard(unit)
             newest = unit.journal.last_checkpoint()
             if newest is not None and (last is None or newest.size != last.size):  # another process was here meanwhile
                 if newest.size == made.size and newest.root != made.root:
@@ -171,7 +179,6 @@ class Log:
 
         if not records.write(keep):
             return None, True
-        self._urgent = self._urgent and not lasting
         return made, len(lasting) < self._most
 
     def _origin(self, records: Records, size: int) -> str:

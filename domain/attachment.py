@@ -70,7 +70,8 @@ class Attachment:
     """An attachment's row. Sizes in bytes; ``sha256`` of the plaintext, ``sealed_sha256`` of the sealed stream.
 
     ``name_sealed`` is sealed under the attachment's data key. A tombstone (state ``purged``) keeps no name, no
-    plaintext digest, no media type: ids, instants, sizes and the certificate.
+    plaintext digest, no media type: ids, instants, sizes and the certificate. ``node``: the
+    serving process that received it, a random id; while it lives, nobody else ends what is still receiving.
     """
 
     id: AttachmentId
@@ -100,3 +101,4 @@ class Attachment:
     purged_at: datetime | None
     certificate_id: CertificateId | None
     version: int
+    node: str | None = None

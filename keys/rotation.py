@@ -46,6 +46,10 @@ def _no_steps(name: str) -> None:
     """Nobody watches the steps."""
 
 
+def _unguarded(unit: Unit) -> None:
+    """Somebody's command is nobody's lease."""
+
+
 class Rotation:
     """Moves the generations on. Safe from any thread, beside traffic, and to be killed at any moment.
 
@@ -130,8 +134,7 @@ class Rotation:
             raise StateConflict("The active generation cannot be destroyed.", state=one.state.value)
         if not force and not self._rested(one, all_of_them):
             raise StateConflict(f"This generation was retired less than {REST.days} days ago.", state=one.state.value)
-        self._records.write(lambda unit: self._destroy(unit, actor, number, forced=force))
-        self._steps("destroyed")
+        self._destroy_now(actor, number, forced=force)
 
     def tick(self) -> Tick:
         """The job, daily or oftener: rotate in time for the horizon, re-wrap, destroy what may be destroyed.
@@ -143,10 +146,11 @@ class Rotation:
             with Lease(self._records, LEASE, length=_LEASE_FOR) as lease:
                 self._write_missing(SYSTEM)
                 if self._is_time():
+                    self._records.write(lease.guard)
                     done.rotated = self.rotate(SYSTEM).number
                 moved = self._rewrapping.run(SYSTEM, lease)
                 done.rewrapped, done.failed = moved.count, moved.failed
-                self._destroy_rested(done)
+                self._destroy_rested(done, lease)
         except (LeaseLost, LeaseTaken):
             log.info("keys are another node's work")
         return done
@@ -158,12 +162,13 @@ class Rotation:
             return True
         return self._records.read(lambda unit: unit.keys.uses(active.number)) >= WRAP_LIMIT
 
-    def _destroy_rested(self, done: Tick) -> None:
+    def _destroy_rested(self, done: Tick, lease: Lease) -> None:
         all_of_them = self._ring.generations()
         for one in all_of_them:
             if one.state is GenerationState.RETIRED and self._rested(one, all_of_them):
+                lease.prolong()
                 try:
-                    self.destroy(SYSTEM, one.number)
+                    self._destroy_now(SYSTEM, one.number, forced=False, guard=lease.guard)
                 except StateConflict:
                     log.error("generation still in use", extra={"generation": one.number})
                     continue
@@ -172,6 +177,16 @@ class Rotation:
     def _rested(self, one: Generation, all_of_them: Sequence[Generation]) -> bool:
         since = retired_at(one, all_of_them)
         return since is not None and self._clock() - since >= REST
+
+    def _destroy_now(
+        self, actor: Actor, number: int, *, forced: bool, guard: Callable[[Unit], None] = _unguarded
+    ) -> None:
+        def work(unit: Unit) -> None:
+            guard(unit)
+            self._destroy(unit, actor, number, forced=forced)
+
+        self._records.write(work)
+        self._steps("destroyed")
 
     def _destroy(self, unit: Unit, actor: Actor, number: int, *, forced: bool) -> None:
         """Count under the lock of a writing transaction, write it down, destroy: nothing can be wrapped in between.

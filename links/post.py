@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -18,6 +19,10 @@ FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 
 
+def _always() -> None:
+    """Nobody takes over."""
+
+
 class Mailer(Protocol):
     """Something that takes mails."""
 
@@ -27,7 +32,8 @@ class Mailer(Protocol):
 
 
 class Post:
-    """Sends what waits. At least once: a crash between sending and noting it sends a mail twice, never not at all."""
+    """Sends what waits, on one node at a time. At least once: a crash between sending and noting it sends a mail twice,
+    never not at all."""
 
     def __init__(self, records: Records, mailer: Mailer, letters: Secret, clock: Clock) -> None:
         self._records = records
@@ -35,12 +41,19 @@ class Post:
         self._letters = letters
         self._clock = clock
 
-    def run(self) -> int:
-        """One round; how many mails went out."""
+    def has_work(self) -> bool:
+        """Whether a mail waits whose time has come."""
+        return bool(self._records.read(lambda unit: unit.outbox.waiting(self._clock(), limit=1)))
+
+    def run(self, go_on: Callable[[], None] = _always) -> int:
+        """One round; how many mails went out. ``go_on`` is called before each: what it raises ends the round."""
         now = self._clock()
         self._records.write(lambda unit: unit.outbox.sweep(now))
-        waiting = self._records.read(lambda unit: unit.outbox.waiting(now, limit=BATCH))
-        return sum(self._send(mail) for mail in waiting)
+        sent = 0
+        for mail in self._records.read(lambda unit: unit.outbox.waiting(now, limit=BATCH)):
+            go_on()
+            sent += self._send(mail)
+        return sent
 
     def _send(self, mail: Mail) -> bool:
         try:

@@ -19,6 +19,7 @@ from domain.actor import EVERYTHING, Actor, Role
 from domain.attachment import Attachment, Source
 from domain.ids import AttachmentId, BlobId, OrganisationId, PrincipalId, TicketId
 from domain.ticket import Organisation, Ticket, TicketStatus
+from keys import Node
 from links import Issued, Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking, UploadGrant
 from storage import BlobStore, Check, Unit
 from storage.blobs.memory import MemoryBlobStore
@@ -119,6 +120,7 @@ class TransferSite(SmallSite):
             readback=readback,
             steps=steps,
         )
+        self.node = Node(self.records, alone=True)
         self.reception = Reception(
             self.records,
             self.blobs,
@@ -129,6 +131,7 @@ class TransferSite(SmallSite):
             policy=policy,
             limits=self.limits,
             touched=lambda unit, ticket_id, at: self.touches.append((ticket_id, at)),
+            node=self.node.id,
             steps=steps,
         )
         self.recovery = Recovery(self.records, self.blobs, self.log, self.clock, steps=steps)

@@ -1,11 +1,12 @@
 """What the ticket systems say, and what follows for retention."""
 
-from tickets.dates import Dates
+from tickets.dates import POLICY, Dates
 from tickets.facts import Facts, Put, PutOrganisation
 from tickets.said import UNSAID, OrganisationFact, TicketFact, Unsaid
 from tickets.view import TicketView, View
 
 __all__ = [
+    "POLICY",
     "UNSAID",
     "Dates",
     "Facts",

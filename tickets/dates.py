@@ -12,7 +12,8 @@ from domain.ticket import Organisation, Ticket
 from storage.records import Records, TicketFilter, Unit
 
 PAGE = 1000
-_MARK = "retention.policy"
+POLICY = "retention.policy"
+"""The mark under which the policy is named whose due dates are stored."""
 
 
 class Dates:
@@ -38,7 +39,7 @@ class Dates:
         ``fingerprint`` is the policy's, kept as a mark of the site. A page is a transaction: stopped in the middle it
         begins again at the next start.
         """
-        if records.read(lambda unit: unit.site.get(_MARK)) == fingerprint:
+        if records.read(lambda unit: unit.site.get(POLICY)) == fingerprint:
             return 0
         changed = 0
         after: TicketId | None = None
@@ -48,7 +49,7 @@ class Dates:
             if last is None:
                 break
             after = last
-        records.write(lambda unit: unit.site.put(_MARK, fingerprint))
+        records.write(lambda unit: unit.site.put(POLICY, fingerprint))
         return changed
 
     def _recompute_page(self, records: Records, after: TicketId | None) -> tuple[TicketId | None, int]:

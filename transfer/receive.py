@@ -83,6 +83,7 @@ class Reception:
         policy: TypePolicy,
         limits: Limits,
         touched: Touched,
+        node: str,
         steps: Steps = unwatched,
     ) -> None:
         self._records = records
@@ -94,6 +95,8 @@ class Reception:
         self._policy = policy
         self._limits = limits
         self._touched = touched
+        self._node = node
+        self._open: set[AttachmentId] = set()
         self._steps = steps
 
     # -- before the body ---------------------------------------------------------------------------------------------
@@ -110,8 +113,13 @@ class Reception:
         except BilagaError as refusal:
             self._record_refusal(incoming, None, refusal)
             raise
+        self._open.add(claim.attachment_id)
         self._steps("claimed")
         return claim
+
+    def is_at_work(self, attachment_id: AttachmentId) -> bool:
+        """Whether a claim made here is neither finished nor abandoned yet. One made just now may not be known yet."""
+        return attachment_id in self._open
 
     def _check(self, incoming: Incoming, name: str, declared: int | None) -> None:
         if declared is not None and declared < 0:
@@ -157,6 +165,7 @@ class Reception:
             purged_at=None,
             certificate_id=None,
             version=1,
+            node=self._node,
         )
         claim_room(unit, row, self._limits.organisation_max_bytes)
         unit.attachments.add(row)
@@ -210,7 +219,7 @@ class Reception:
                 raise
             received = _received(sealed, rows, receipt, token)
         for one in sealed:
-            one.claim.ended = True
+            self._end(one.claim)
         self._steps("finished")
         return received
 
@@ -298,22 +307,31 @@ class Reception:
         if not open_claims:
             return
         try:
-            removed = self._records.write(lambda unit: [one for one in open_claims if self._abandon(unit, one, why)])
+            nobodys = self._records.write(lambda unit: [one for one in open_claims if self._abandon(unit, one, why)])
         except BilagaError as error:
             log.warning("upload.not-abandoned", extra={"attachments": len(open_claims), "code": error.code})
+            # Nobody is at work on them any more: now they are recovery's.
+            self._open.difference_update(one.attachment_id for one in open_claims)
             return
         self._steps("abandoned")
         for claim in open_claims:
-            claim.ended = True
-        for claim in removed:
+            self._end(claim)
+        for claim in nobodys:
             try:
                 self._blobs.delete(claim.blob_id)
             except BilagaError as error:
                 log.warning("upload.blob-left", extra={"attachment_id": claim.attachment_id, "code": error.code})
 
+    def _end(self, claim: Claim) -> None:
+        claim.ended = True
+        self._open.discard(claim.attachment_id)
+
     def _abandon(self, unit: Unit, claim: Claim, why: Mapping[str, str]) -> bool:
+        """Whether its blob is nobody's any more."""
         row = unit.attachments.get(claim.attachment_id, EVERYTHING)
-        if row is None or row.state is not AttachmentState.RECEIVING:
+        if row is None:
+            return True  # another node took us for dead and ended it, but we may have written on
+        if row.state is not AttachmentState.RECEIVING:
             return False
         end_receiving(unit, row)
         self._write(unit, EventKind.UPLOAD_REFUSED, claim.incoming, row.id, **why)

@@ -1,12 +1,17 @@
 """After a crash: what a dead process left half received is taken away (crash rows U1 to U3), and nothing else.
 
+A row under way names the node that receives it. It is ended where that node is dead; should the node only have been
+paused, it finds its row gone when it wants to finish (S-71).
+
 A row comes before its blob and goes before its blob, so a blob without a row is garbage for ever (S-7).
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from audit import Log
 from domain.actor import EVERYTHING, SYSTEM
@@ -15,6 +20,7 @@ from domain.clock import Clock
 from domain.errors import BilagaError
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId, BlobId
+from keys import Node
 from storage import BlobStore, Records, Unit
 from transfer.room import end_receiving
 from transfer.steps import Steps, unwatched
@@ -23,7 +29,12 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 STALE_AFTER = timedelta(hours=24)
-"""How old an unfinished upload or a blob without a row must be before a running service takes it away (S-7, S-49)."""
+"""How old a blob without a row must be before a running service takes it away (S-7, S-49)."""
+SETTLED = timedelta(minutes=5)
+"""How old a node's own upload must be before it counts as left: its claim is surely known here by then."""
+
+AtWork = Callable[[AttachmentId], bool]
+"""Whether this very process is at work on an upload."""
 
 
 class Recovery:
@@ -46,24 +57,39 @@ class Recovery:
         self._clock = clock
         self._steps = steps
 
-    def at_start(self, *, alone: bool) -> int:
-        """Before serving. ``alone``: no other process serves this site, so what is still receiving, nobody receives;
-        else only what is stale. How many uploads were ended."""
-        return self.end_receiving(None if alone else self._clock() - STALE_AFTER)
+    def at_start(self) -> int:
+        """Before serving, where no other process serves this site: what is still receiving, nobody receives. How many
+        uploads were ended."""
+        return self._end_all(_theirs)
+
+    def end_left(self, node: Node, at_work: AtWork) -> int:
+        """End the uploads of nodes that died, and those of this one that no request is at work on: it could not give
+        them up when it should have. How many. Nothing, where this node cannot know who lives."""
+        now = self._records.now()
+        if not node.judges(now):
+            return 0
+        settled = self._clock() - SETTLED
+
+        def is_left(unit: Unit, row: Attachment) -> bool:
+            if row.node == node.id:
+                return row.created_at < settled and not at_work(row.id)
+            return row.node not in node.living(unit, now)
+
+        return self._end_all(is_left)
 
     def sweep(self) -> int:
-        """What the running service does now and then: stale uploads, then blobs without rows; how many were taken."""
-        before = self._clock() - STALE_AFTER
-        return self.end_receiving(before) + self.delete_orphans(before)
+        """Blobs without rows, once they are old; how many were taken."""
+        return self.delete_orphans(self._clock() - STALE_AFTER)
 
-    def end_receiving(self, created_before: datetime | None) -> int:
-        """End uploads begun before an instant (None: all): row, key, room, then the blob. A bad one stops nothing."""
+    def _end_all(self, is_left: Callable[[Unit, Attachment], bool]) -> int:
+        """End what is receiving and left: row, key, room, then the blob. A bad one stops nothing."""
         ended = 0
         after: AttachmentId | None = None
-        while rows := self._receiving(created_before, after):
-            for row in rows:
+        while rows := self._receiving(after):
+            left = self._records.read(partial(_those, rows=rows, is_left=is_left))
+            for row in left:
                 try:
-                    ended += self._end(row)
+                    ended += self._end(row, is_left)
                 except BilagaError as error:
                     log.error("upload.not-ended", extra={"attachment_id": row.id, "code": error.code})
             after = rows[-1].id
@@ -86,19 +112,16 @@ class Recovery:
             log.info("blobs.swept", extra={"deleted": deleted})
         return deleted
 
-    def _receiving(self, created_before: datetime | None, after: AttachmentId | None) -> list[Attachment]:
+    def _receiving(self, after: AttachmentId | None) -> list[Attachment]:
+        receiving = {AttachmentState.RECEIVING}
         return list(
-            self._records.read(
-                lambda unit: unit.inventory.in_states(
-                    {AttachmentState.RECEIVING}, created_before=created_before, after=after, limit=self._batch
-                )
-            )
+            self._records.read(lambda unit: unit.inventory.in_states(receiving, after=after, limit=self._batch))
         )
 
-    def _end(self, row: Attachment) -> bool:
+    def _end(self, row: Attachment, is_left: Callable[[Unit, Attachment], bool]) -> bool:
         def work(unit: Unit) -> bool:
             fresh = unit.attachments.get(row.id, EVERYTHING)
-            if fresh is None or fresh.state is not AttachmentState.RECEIVING:
+            if fresh is None or fresh.state is not AttachmentState.RECEIVING or not is_left(unit, fresh):
                 return False
             end_receiving(unit, fresh)
             facts = {"ticket": fresh.ticket_id, "link": fresh.link_id, "code": "interrupted"}
@@ -124,3 +147,11 @@ class Recovery:
             except BilagaError as error:
                 log.warning("blob.not-swept", extra={"code": error.code})
         return deleted
+
+
+def _theirs(unit: Unit, row: Attachment) -> bool:  # noqa: ARG001  # whoever it was that received it
+    return True
+
+
+def _those(unit: Unit, *, rows: Sequence[Attachment], is_left: Callable[[Unit, Attachment], bool]) -> list[Attachment]:
+    return [row for row in rows if is_left(unit, row)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from domain.actor import EVERYTHING, SYSTEM
@@ -23,6 +23,12 @@ SCRUBBED = frozenset({AttachmentState.AVAILABLE, AttachmentState.QUARANTINED})
 PIECE = 1 << 20
 BATCH = 100
 
+GoOn = Callable[[], None]
+
+
+def _always() -> None:
+    """Nobody takes over."""
+
 
 class Scrub:
     """Looks at the next few attachments each time it runs, and remembers where it is across restarts.
@@ -37,19 +43,20 @@ class Scrub:
         self._sending = sending
         self._share = every / ROUND
 
-    def run(self) -> int:
-        """One step; how many attachments were found damaged. Raises Unavailable."""
+    def run(self, go_on: GoOn = _always) -> int:
+        """One step; how many attachments were found damaged. ``go_on`` is called before each piece that is read: what
+        it raises ends the step. Raises Unavailable."""
         live = self._records.read(lambda unit: unit.inventory.live_count())
-        return self.step(math.ceil(live * self._share))
+        return self.step(math.ceil(live * self._share), go_on)
 
-    def step(self, count: int) -> int:
+    def step(self, count: int, go_on: GoOn = _always) -> int:
         """Authenticate the next ``count`` attachments; how many were found damaged."""
         damaged = 0
         while count > 0:
             rows = self._next(min(count, BATCH))
             if not rows:
                 break  # the round is over; the next step begins anew
-            damaged += sum(not self._whole(row) for row in rows)
+            damaged += sum(not self._whole(row, go_on) for row in rows)
             count -= len(rows)
         return damaged
 
@@ -64,7 +71,7 @@ class Scrub:
 
         return self._records.write(work)
 
-    def _whole(self, row: Attachment) -> bool:
+    def _whole(self, row: Attachment, go_on: GoOn) -> bool:
         """Whether the blob is what was sealed. What is not is marked, with event and alarm; the evidence stays."""
         try:
             key = self._records.read(lambda unit: self._keys.find(unit, row.id, ATTACHMENT))
@@ -73,12 +80,13 @@ class Scrub:
             digest = hashlib.sha256()
             with self._blobs.open(row.blob_id) as blob:
                 for offset in range(0, blob.size, PIECE):
+                    go_on()
                     digest.update(blob.read_at(offset, PIECE))
                 unsealer = unsealer_of(row, key, self._keys.context(row.id, ATTACHMENT), blob)
                 try:
                     unsealer.check()
                     for _ in unsealer.read():
-                        pass
+                        go_on()
                 finally:
                     unsealer.close()
             if digest.digest() != row.sealed_sha256:

@@ -51,7 +51,7 @@ class Once:
         Raises StateConflict while another request with this key is running.
         """
         now = self.services.clock()
-        answer = unit.answers.begin(self.key_digest, now=now, expires_at=now + KEPT)
+        answer = unit.answers.begin(self.key_digest, node=self.services.node, now=now, expires_at=now + KEPT)
         if answer is None:
             return None
         if answer.sealed is None:
@@ -81,11 +81,11 @@ class Once:
         mark = fingerprint or self.fingerprint
         if mark is None:
             raise ValueError("an answer without the fingerprint of its request")
-        unit.answers.complete(self.key_digest, fingerprint=mark, sealed=sealed)
+        unit.answers.complete(self.key_digest, node=self.services.node, fingerprint=mark, sealed=sealed)
 
     def forget(self, unit: Unit) -> None:
         """The request came to nothing: the key is free again."""
-        unit.answers.forget(self.key_digest)
+        unit.answers.forget(self.key_digest, node=self.services.node)
 
 
 def once_of(request: web.Request, services: Services, who: Presented | str, body: bytes | None) -> Once | None:

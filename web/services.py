@@ -41,7 +41,8 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything behind the routes. ``hosts``: what ``Host`` may say; ``public_url``: what links begin with."""
+    """Everything behind the routes. ``hosts``: what ``Host`` may say; ``public_url``: what links begin with;
+    ``node``: the id of this process among those that serve the site."""
 
     records: Records
     blobs: BlobStore
@@ -79,6 +80,7 @@ class Services:
     granted: Mapping[Role, frozenset[Action]]
     hosts: frozenset[str]
     public_url: str
+    node: str
     max_file_size: int
     sends_mail: bool
 

@@ -1,4 +1,9 @@
-"""A listening service and its end: own drain, since aiohttp's cuts running uploads off (libraries.md §1.1)."""
+"""A listening service and its end: own drain, since aiohttp's cuts running uploads off (libraries.md §1.1).
+
+The end loses no request that was on its way. First nobody new is let in, but for whoever stands in the door already;
+what is under way ends; and whoever has kept a connection open gets a moment to bring one request more, whose answer
+says that the connection closes with it (RFC 9112, section 9.6).
+"""
 
 from __future__ import annotations
 
@@ -20,14 +25,23 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 75.0
 HEADER_SECONDS = 10.0
 MAX_LINE = 16 << 10
+# On the way out: so long what is on its way in has to arrive, and an idle connection to be used once more.
+ARRIVAL = 0.1
+LINGER = 1.0
 TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 async def serve(
-    application: web.Application, listener: socket.socket, *, drain_seconds: float, ready: Callable[[], None]
+    application: web.Application,
+    listener: socket.socket,
+    *,
+    drain_seconds: float,
+    ready: Callable[[], None],
+    close_door: Callable[[], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: readiness ends, the listener closes, running requests finish within
-    ``drain_seconds``. A second signal ends at once. ``ready`` is called once connections are taken.
+    ``drain_seconds``. A second signal ends at once. ``ready`` is called once connections are taken; ``close_door`` when
+    no more are to come, a moment before the listener closes.
     """
     # The drain is ours; what is left after it is cut.
     runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=0.1)
@@ -48,8 +62,7 @@ async def serve(
         await stop.wait()
         log.info("draining", extra={"in_flight": flight.count})
         flight.draining = True
-        accepting.close()
-        draining = asyncio.create_task(flight.drain(drain_seconds))
+        draining = asyncio.create_task(_drain(runner, flight, accepting, drain_seconds, close_door))
         waiting = asyncio.create_task(at_once.wait())
         await asyncio.wait({draining, waiting}, return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, waiting):
@@ -59,6 +72,27 @@ async def serve(
         log.info("drained", extra={"in_flight": flight.count})
     finally:
         await runner.cleanup()
+
+
+async def _drain(
+    runner: web.AppRunner,
+    flight: Flight,
+    accepting: asyncio.Server,
+    seconds: float,
+    close_door: Callable[[], None],
+) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        close_door()
+        await asyncio.sleep(min(ARRIVAL, seconds))
+    finally:
+        accepting.close()
+    while (left := began + seconds - loop.time()) > 0:
+        await flight.drain(left)
+        if runner.server is None or not runner.server.connections or loop.time() - began >= LINGER:
+            return
+        await asyncio.sleep(0.02)
 
 
 class _Connection(web.RequestHandler):

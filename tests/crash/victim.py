@@ -27,6 +27,7 @@ from cli import audit, fsck, keys, link, main, purge, serve
 from domain.actor import SYSTEM
 from installation import Site
 from keys import Rotation
+from listener import open_listener
 from server import open_site
 from settings import load
 from storage.blobs.disk import Disk
@@ -116,7 +117,7 @@ class DeadlyDisk(Disk):
 
 
 def _serve(site: Site) -> None:
-    service.run(site, host="127.0.0.1", port=0, say=partial(print, flush=True))
+    service.run(site, listener=open_listener("127.0.0.1", 0), say=partial(print, flush=True))
 
 
 def _rotation(site: Site) -> Rotation:

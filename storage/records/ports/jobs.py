@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -27,6 +27,15 @@ class Leases(Protocol):
     def end_all(self) -> int:
         """End every lease, whosever it is; how many were running. For the one process that serves a site, when it
         starts: their owners died with the one before it, and a run beside it that did not is fenced off."""
+        ...
+
+    def living(self, prefix: str, *, now: datetime) -> frozenset[str]:
+        """The names that begin with ``prefix`` and whose lease is not over."""
+        ...
+
+    def forget(self, prefix: str, *, before: datetime) -> int:
+        """Delete leases that were over before an instant; how many. For names that are never taken again only: their
+        fencing numbers begin anew."""
         ...
 
 
@@ -67,31 +76,33 @@ class Outbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request under an idempotency key was answered; ``sealed`` None: it is still running."""
+    """What a request under an idempotency key was answered; ``sealed`` None: it is still running, on ``node``."""
 
     key_digest: bytes
     fingerprint: bytes | None
     sealed: bytes | None
     expires_at: datetime
+    node: str | None
 
 
 class Answers(Protocol):
     """Answers by idempotency key (S-4); the key's digest covers the caller and the operation too."""
 
-    def begin(self, key_digest: bytes, *, now: datetime, expires_at: datetime) -> Answer | None:
-        """Claim a key: None where it was free and is running now, else what is known of it."""
+    def begin(self, key_digest: bytes, *, node: str, now: datetime, expires_at: datetime) -> Answer | None:
+        """Claim a key for a node: None where it was free and is running now, else what is known of it."""
         ...
 
-    def complete(self, key_digest: bytes, *, fingerprint: bytes, sealed: bytes) -> None:
-        """Keep the answer, in the transaction of the effect."""
+    def complete(self, key_digest: bytes, *, node: str, fingerprint: bytes, sealed: bytes) -> None:
+        """Keep the answer, in the transaction of the effect. Raises StateConflict where the node has no such claim any
+        more: the effect must then not be kept."""
         ...
 
-    def forget(self, key_digest: bytes) -> None:
-        """The request came to nothing: the key is free again."""
+    def forget(self, key_digest: bytes, *, node: str) -> None:
+        """The node's request came to nothing: the key is free again."""
         ...
 
-    def forget_running(self) -> int:
-        """After a restart nothing runs: free every key without an answer."""
+    def free(self, living: Collection[str]) -> int:
+        """Free every key without an answer that no node of these is at work on; how many."""
         ...
 
     def sweep(self, now: datetime) -> int:

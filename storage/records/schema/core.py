@@ -105,6 +105,7 @@ attachments = Table(
     Column("purged_at", Instant),
     Column("certificate_id", Id),
     Column("version", Integer, nullable=False),
+    Column("node", Id),
 )
 # A ticket's attachments in order. With the state in it, what is due is answered from the index alone.
 Index("ix_attachments_ticket_id_id_state", attachments.c.ticket_id, attachments.c.id, attachments.c.state)

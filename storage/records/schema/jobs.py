@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Table, Text
 
+from storage.records.schema.core import partial
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant
 
 leases = Table(
     "leases",
     METADATA,
-    # Never deleted: the fencing number must grow for ever.
+    # Never deleted, but for those of nodes, whose names nobody takes again: the fencing number must grow for ever.
     Column("name", String(64), primary_key=True),
     Column("owner", String(128), nullable=False),
     Column("fence", BigInteger, nullable=False),
@@ -38,10 +39,13 @@ answers = Table(
     Column("fingerprint", LargeBinary),
     Column("sealed", LargeBinary),
     Column("expires_at", Instant, nullable=False),
+    Column("node", Id),
     CheckConstraint("length(key_digest) = 32", name="key_digest"),
     CheckConstraint("(fingerprint IS NULL) = (sealed IS NULL)", name="whole"),
 )
 Index(None, answers.c.expires_at)
+# What the dead have left running is looked for every few seconds.
+partial("ix_answers_running", answers.c.node, where="sealed IS NULL")
 
 site = Table(
     "site",

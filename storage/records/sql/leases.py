@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, or_, select, update
 
 from storage.records.schema.jobs import leases
 from storage.records.schema.types import EPOCH
@@ -38,6 +38,10 @@ _GIVE_UP = (
     .where(leases.c.name == bindparam("the_lease"), leases.c.fence == bindparam("the_fence"))
     .values(until=EPOCH)
 )
+_LIVING = select(leases.c.name).where(leases.c.name.startswith(bindparam("prefix"), autoescape=False), ~_over)
+_FORGET = delete(leases).where(
+    leases.c.name.startswith(bindparam("prefix"), autoescape=False), leases.c.until < bindparam("before")
+)
 _END_ALL = update(leases).where(leases.c.until > EPOCH).values(until=EPOCH)
 
 
@@ -60,3 +64,9 @@ class SqlLeases:
 
     def end_all(self) -> int:
         return self._connection.execute(_END_ALL).rowcount
+
+    def living(self, prefix: str, *, now: datetime) -> frozenset[str]:
+        return frozenset(self._connection.execute(_LIVING, {"prefix": prefix, "now": now}).scalars())
+
+    def forget(self, prefix: str, *, before: datetime) -> int:
+        return self._connection.execute(_FORGET, {"prefix": prefix, "before": before}).rowcount

@@ -92,6 +92,26 @@ def test_of_takers_of_a_lease_that_ran_out_one_gets_it(records):
     assert sorted(got, key=str) == [2] + [None] * 15
 
 
+def test_the_living_are_those_of_the_prefix_whose_lease_runs(records):
+    take(records, "x", name="node:a")
+    take(records, "x", name="node:b", until=T0 + TICK)
+    take(records, "x", name="nodes")
+    take(records, "x", name="purge")
+    living = lambda now: records.read(lambda unit: unit.leases.living("node:", now=now))  # noqa: E731
+    assert living(T0) == {"node:a", "node:b"}
+    assert living(T0 + TICK) == {"node:a"}
+    assert living(T0 + HOUR) == frozenset()
+
+
+def test_leases_that_were_over_long_ago_are_forgotten(records):
+    take(records, "x", name="node:a", until=T0 + TICK)
+    take(records, "x", name="node:b")
+    take(records, "x", name="purge", until=T0 + TICK)
+    assert records.write(lambda unit: unit.leases.forget("node:", before=T0 + HOUR)) == 1
+    assert take(records, "y", name="node:a", now=T0 + 2 * TICK) == 1
+    assert take(records, "y", now=T0 + 2 * TICK) == 2
+
+
 # -- outbox ------------------------------------------------------------------------------------------------------------
 
 
@@ -127,16 +147,16 @@ def test_what_was_sent_or_expired_leaves(records):
 KEY = digest("key")
 
 
-def begin(records: Records, now=T0, expires_at=T0 + HOUR, key: bytes = KEY) -> Answer | None:
-    return records.write(lambda unit: unit.answers.begin(key, now=now, expires_at=expires_at))
+def begin(records: Records, now=T0, expires_at=T0 + HOUR, key: bytes = KEY, node: str = "a") -> Answer | None:
+    return records.write(lambda unit: unit.answers.begin(key, node=node, now=now, expires_at=expires_at))
 
 
-def complete(records: Records) -> None:
-    records.write(lambda unit: unit.answers.complete(KEY, fingerprint=digest("body"), sealed=b"answer"))
+def complete(records: Records, node: str = "a") -> None:
+    records.write(lambda unit: unit.answers.complete(KEY, node=node, fingerprint=digest("body"), sealed=b"answer"))
 
 
-RUNNING = Answer(key_digest=KEY, fingerprint=None, sealed=None, expires_at=T0 + HOUR)
-DONE = Answer(key_digest=KEY, fingerprint=digest("body"), sealed=b"answer", expires_at=T0 + HOUR)
+RUNNING = Answer(key_digest=KEY, fingerprint=None, sealed=None, expires_at=T0 + HOUR, node="a")
+DONE = Answer(key_digest=KEY, fingerprint=digest("body"), sealed=b"answer", expires_at=T0 + HOUR, node="a")
 
 
 def test_a_free_key_is_claimed_and_then_seen_running(records):
@@ -156,7 +176,7 @@ def test_an_expired_answer_is_as_good_as_none(records):
     begin(records)
     complete(records)
     assert begin(records, now=T0 + HOUR, expires_at=T0 + 2 * HOUR) is None
-    assert begin(records, now=T0 + HOUR) == Answer(KEY, None, None, T0 + 2 * HOUR)
+    assert begin(records, now=T0 + HOUR) == Answer(KEY, None, None, T0 + 2 * HOUR, "a")
 
 
 def test_of_claims_at_once_one_wins_and_the_others_see_it(records):
@@ -166,14 +186,14 @@ def test_of_claims_at_once_one_wins_and_the_others_see_it(records):
 
 def test_a_key_that_came_to_nothing_is_free_again(records):
     begin(records)
-    records.write(lambda unit: unit.answers.forget(KEY))
+    records.write(lambda unit: unit.answers.forget(KEY, node="a"))
     assert begin(records) is None
 
 
 def test_an_answer_that_was_given_is_not_forgotten(records):
     begin(records)
     complete(records)
-    records.write(lambda unit: unit.answers.forget(KEY))
+    records.write(lambda unit: unit.answers.forget(KEY, node="a"))
     assert begin(records) == DONE
 
 
@@ -190,9 +210,30 @@ def test_after_a_restart_nothing_runs(records):
     begin(records)
     complete(records)
     begin(records, key=digest("running"))
-    assert records.write(lambda unit: unit.answers.forget_running()) == 1
+    assert records.write(lambda unit: unit.answers.free(())) == 1
     assert begin(records) == DONE
     assert begin(records, key=digest("running")) is None
+
+
+def test_a_key_is_freed_where_its_node_is_not_among_the_living(records):
+    begin(records, node="living")
+    begin(records, key=digest("dead"), node="dead")
+    assert records.write(lambda unit: unit.answers.free({"living", "another"})) == 1
+    assert begin(records, node="another") is not None
+    assert begin(records, key=digest("dead"), node="another") is None
+
+
+def test_a_node_that_was_given_up_completes_and_forgets_nothing_of_another(records):
+    begin(records, node="paused")
+    records.write(lambda unit: unit.answers.free({"heir"}))
+    begin(records, node="heir")
+    with pytest.raises(StateConflict):
+        complete(records, node="paused")
+    records.write(lambda unit: unit.answers.forget(KEY, node="paused"))
+    complete(records, node="heir")
+    found = begin(records)
+    assert found is not None
+    assert (found.sealed, found.node) == (b"answer", "heir")
 
 
 def test_expired_answers_are_swept(records):

@@ -70,7 +70,7 @@ def test_one_taker_gets_a_lease(nodes):
 
 
 def test_one_claim_of_an_idempotency_key_wins(nodes):
-    got = race(nodes, lambda unit, i: unit.answers.begin(digest("key"), now=T0, expires_at=T0 + HOUR))
+    got = race(nodes, lambda unit, i: unit.answers.begin(digest("key"), node=str(i), now=T0, expires_at=T0 + HOUR))
     assert got.count(None) == 1
 
 

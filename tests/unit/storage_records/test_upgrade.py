@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -42,7 +43,9 @@ def statements(path: Path) -> set[str]:
     """What the schema is made of, as SQLite keeps it; the lines of a table in the order of their text."""
     with closing(sqlite3.connect(path)) as driver:
         rows = driver.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND tbl_name <> ?", (VERSION_TABLE,))
-        return {"\n".join(sorted(line.strip(" \t,") for line in sql.splitlines())) for (sql,) in rows}
+        return {
+            "\n".join(sorted(line.strip(" \t,") for line in re.split(r"\n|, (?=\w+ [A-Z]+)", sql))) for (sql,) in rows
+        }
 
 
 def test_a_new_file_gets_the_newest_schema_and_then_there_is_nothing_to_do(tmp_path):

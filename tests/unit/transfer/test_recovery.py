@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from crypto import new_blob_id
-from domain.errors import BlobsUnavailable, RecordsUnavailable
+from domain.errors import BlobsUnavailable, RecordsUnavailable, StateConflict
 from domain.ids import BlobId
+from keys import Node
 from storage.blobs.memory import MemoryBlobStore
 from tests.transfers import AGENT, MIB, TransferSite
 from transfer import Recovery
@@ -47,7 +49,7 @@ def test_an_upload_that_was_not_acknowledged_is_taken_away(make_site, step, unde
     site = make_site(steps=CrashAt(step))
     crash_at(site, step, undeclared=undeclared)
     assert len(site.kept()["rows"]) == 1
-    assert site.recovery.at_start(alone=True) == 1
+    assert site.recovery.at_start() == 1
     kept = site.kept()
     assert (kept["rows"], kept["blobs"]) == ([], [])
     assert kept["keys"] == []
@@ -55,7 +57,7 @@ def test_an_upload_that_was_not_acknowledged_is_taken_away(make_site, step, unde
     (event,) = site.events("upload.refused")
     assert event["facts"]["code"] == "interrupted"
     assert event["actor"]["role"] == "system"
-    assert site.recovery.at_start(alone=True) == 0
+    assert site.recovery.at_start() == 0
     assert site.findings() == []
 
 
@@ -63,7 +65,7 @@ def test_an_upload_that_was_acknowledged_stays(make_site):
     site = make_site(steps=CrashAt("finished"))
     crash_at(site, "finished")
     before = site.kept()
-    assert site.recovery.at_start(alone=True) == 0
+    assert site.recovery.at_start() == 0
     assert site.kept() == before
     assert site.findings() == []
     (row,) = before["rows"]
@@ -79,7 +81,7 @@ def test_a_blob_whose_row_is_gone_is_swept(make_site, step):
         if step == "abandoned":
             site.reception.abandon([claim])
         else:
-            site.recovery.at_start(alone=True)
+            site.recovery.at_start()
     kept = site.kept()
     assert (kept["rows"], len(kept["blobs"])) == ([], 1)
     site.clock.now = datetime.now(UTC)
@@ -103,16 +105,114 @@ def test_a_sweep_leaves_every_blob_that_a_row_names(site):
     assert [stat.blob_id for stat in site.blobs.iterate()] == [attachment.blob_id]
 
 
-def test_a_running_service_ends_only_what_is_stale(site):
-    old = site.reception.claim(site.by_agent(), "a.txt", 1)
-    site.clock.go(hours=23)
-    young = site.reception.claim(site.by_agent(), "b.txt", 1)
-    site.clock.go(hours=2)
-    assert site.recovery.sweep() == 1
-    assert [row.id for row in site.kept()["rows"]] == [young.attachment_id]
-    assert old.attachment_id != young.attachment_id
-    assert site.recovery.at_start(alone=False) == 0
-    assert site.recovery.at_start(alone=True) == 1
+def test_a_running_service_ends_what_it_could_not_give_up_and_nothing_that_is_under_way(site):
+    working = site.reception.claim(site.by_agent(), "a.txt", 1)
+    left = site.reception.claim(site.by_agent(), "b.txt", 1)
+    records = site.reception._records
+    site.reception._records = DeadRecords()
+    site.reception.abandon([left])
+    site.reception._records = records
+    end_left = partial(site.recovery.end_left, site.node, site.reception.is_at_work)
+    assert end_left() == 0  # too young: it may be one that is being claimed
+    site.clock.go(days=30)
+    assert end_left() == 1
+    assert [row.id for row in site.kept()["rows"]] == [working.attachment_id]
+    site.reception.finish([site.reception.seal(working, [b"x"])])
+    assert site.findings() == []
+
+
+class TwoNodes:
+    """Two nodes on one database, as they are on a site that many processes serve."""
+
+    def __init__(self, site: TransferSite) -> None:
+        self.site = site
+        self.one, self.other = Node(site.records, alone=False), Node(site.records, alone=False)
+        site.reception._node = self.one.id
+        self.beat()
+
+    def beat(self) -> None:
+        self.one.beat()
+        self.other.beat()
+
+    def go(self, node: Node, seconds: int) -> None:
+        """Time goes by, and only this node says that it lives."""
+        for _ in range(seconds):
+            self.site.clock.go(seconds=1)
+            node.beat()
+
+    def end_left(self) -> int:
+        return self.site.recovery.end_left(self.other, lambda attachment_id: False)
+
+
+@pytest.fixture
+def nodes(site):
+    return TwoNodes(site)
+
+
+def test_an_upload_of_another_node_that_lives_is_left_to_it_however_long_it_takes(site, nodes):
+    claim = site.reception.claim(site.by_agent(), "a.txt", 1)
+    for _ in range(30):
+        site.clock.go(seconds=3)
+        nodes.beat()
+    assert nodes.end_left() == 0
+    site.reception.finish([site.reception.seal(claim, [b"x"])])
+
+
+def test_an_upload_of_a_node_that_died_is_ended_by_another(site, nodes):
+    site.reception.seal(site.reception.claim(site.by_agent(), "a.txt", 1), [b"x"])
+    nodes.go(nodes.other, 14)
+    assert nodes.end_left() == 0
+    nodes.go(nodes.other, 2)
+    assert nodes.end_left() == 1
+    kept = site.kept()
+    assert (kept["rows"], kept["blobs"], kept["keys"]) == ([], [], [])
+    assert site.findings() == []
+
+
+def test_an_upload_of_a_node_that_left_is_ended_at_once(site, nodes):
+    site.reception.claim(site.by_agent(), "a.txt", 1)
+    nodes.go(nodes.other, 15)
+    nodes.one.beat()
+    assert nodes.end_left() == 0
+    nodes.one.leave()
+    assert nodes.end_left() == 1
+
+
+def test_a_paused_node_that_wakes_up_finishes_nothing_and_leaves_nothing(site, nodes):
+    claim = site.reception.claim(site.by_agent(), "a.txt", 1)
+    nodes.go(nodes.other, 20)
+    assert nodes.end_left() == 1
+    sealed = site.reception.seal(claim, [b"x"])
+    with pytest.raises(StateConflict):
+        site.reception.finish([sealed])
+    assert len(site.kept()["blobs"]) == 1
+    site.reception.abandon([claim])
+    kept = site.kept()
+    assert (kept["rows"], kept["blobs"], kept["keys"]) == ([], [], [])
+    assert site.findings() == []
+
+
+def test_after_an_outage_every_node_has_time_to_say_that_it_lives(site, nodes):
+    claim = site.reception.claim(site.by_agent(), "a.txt", 1)
+    nodes.go(nodes.other, 15)
+    site.clock.go(minutes=10)  # the database did not answer anybody
+    nodes.other.beat()
+    assert nodes.end_left() == 0
+    nodes.one.beat()
+    for _ in range(5):
+        site.clock.go(seconds=3)
+        nodes.beat()
+    assert nodes.end_left() == 0
+    site.reception.finish([site.reception.seal(claim, [b"x"])])
+
+
+def test_a_node_that_is_not_known_yet_judges_nobody(site, nodes):
+    site.reception.claim(site.by_agent(), "a.txt", 1)
+    site.clock.go(minutes=1)
+    young = Node(site.records, alone=False)
+    assert site.recovery.end_left(young, lambda attachment_id: False) == 0
+    young.beat()
+    assert site.recovery.end_left(young, lambda attachment_id: False) == 0
 
 
 def test_more_than_a_batch_is_ended_and_swept(site):
@@ -120,7 +220,7 @@ def test_more_than_a_batch_is_ended_and_swept(site):
     for _ in range(8):
         site.reception.claim(site.by_agent(), "a.txt", 1)
         site.blobs.create(new_blob_id(), None)
-    assert recovery.at_start(alone=True) == 8
+    assert recovery.at_start() == 8
     assert recovery.delete_orphans(datetime.now(UTC) + LATER) == 8
     assert (site.kept()["rows"], site.kept()["blobs"]) == ([], [])
 
@@ -132,7 +232,7 @@ def test_one_bad_item_stops_nothing(make_site):
     for claim in claims:
         site.reception.seal(claim, [b"x"])
     blobs.refused = {claims[1].blob_id}
-    assert site.recovery.at_start(alone=True) == 2
+    assert site.recovery.at_start() == 2
     assert site.kept()["rows"] == []
     assert [blob[0] for blob in site.kept()["blobs"]] == [claims[1].blob_id]
     blobs.refused = set()
@@ -160,7 +260,7 @@ def test_what_cannot_be_abandoned_now_is_left_to_recovery(site):
     site.reception.abandon([claim])
     site.reception._records = records
     assert len(site.kept()["rows"]) == len(site.kept()["blobs"]) == 1
-    assert Recovery(records, site.blobs, site.log, site.clock).at_start(alone=True) == 1
+    assert Recovery(records, site.blobs, site.log, site.clock).at_start() == 1
     assert site.kept()["blobs"] == []
 
 

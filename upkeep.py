@@ -1,0 +1,186 @@
+"""The service's own recurring work: what there is, how often, and on how many nodes at once.
+
+What must be done by one node at a time runs under a lease; whoever finds it taken leaves it to the other (S-71). What a
+job does twice by accident is done once: every effect is a compare-and-set of its own, or asks its lease in its own
+transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from domain.actor import SYSTEM
+from domain.attachment import AttachmentState
+from domain.errors import BilagaError, ChainBroken, Misconfigured
+from installation import Site
+from jobs import Job
+from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
+from links import Post
+from links.smtp import SmtpMailer
+from storage import Unit
+from transfer import Reception, Rescan, Scanner, Scrub
+
+log = logging.getLogger(__name__)
+SCRUB_EVERY = timedelta(hours=1)
+LEASE_FOR = timedelta(minutes=2)
+"""How long a job that died with its node waits for the next one."""
+_SECOND = timedelta(seconds=1)
+
+
+class Upkeep:
+    """The upkeep of a site by one node. Raises Misconfigured where mail is half set up."""
+
+    def __init__(self, site: Site, node: Node, reception: Reception, scanner: Scanner | None) -> None:
+        self._site = site
+        self._node = node
+        self._reception = reception
+        self._scanner = scanner
+        self._started = site.clock()
+        self._scrub = Scrub(site.records, site.blobs, site.keys, site.sending, every=SCRUB_EVERY)
+        self._post = self._post_office()
+
+    def recover(self) -> None:
+        """Before serving: what the process before this one had begun, or claimed for itself alone. Where others serve
+        too, it may be theirs: then it is mended while serving, once it is known who lives."""
+        if not self._node.alone:
+            return
+        self._site.recovery.at_start()
+        self._site.purge.recover()
+        self._site.records.write(_forget_the_dead)
+
+    def jobs(self) -> list[Job]:
+        """All of it."""
+        site = self._site
+        jobs = [
+            Job("checkpoint", 10 * _SECOND, self._checkpoint_if_due),
+            Job("purge", site.settings.purge_every, self._purge),
+            Job("left", 5 * _SECOND if site.shared else timedelta(minutes=5), self._end_left),
+            Job("sweep", timedelta(minutes=15), lambda: self._once("sweep", self._sweep)),
+            Job("tidy", timedelta(hours=1), site.records.tidy),
+            Job("keys", timedelta(hours=1), site.rotation.tick),
+            Job("scrub", SCRUB_EVERY, lambda: self._once("scrub", lambda lease: self._scrub.run(_kept(lease)))),
+        ]
+        if site.shared:
+            jobs.append(Job("node", BEAT, self._node.beat))
+            jobs.append(Job("purging", timedelta(minutes=1), self._finish_purging))
+            jobs.append(Job("orphans", timedelta(days=1), lambda: self._once("orphans", self._sweep_blobs)))
+        else:
+            # A row comes before its blob: what has none and is older than this process, a crash left behind.
+            jobs.append(Job("orphans", timedelta(days=1), lambda: site.recovery.delete_orphans(self._started)))
+            jobs.append(Job("stale", timedelta(hours=1), site.recovery.sweep))
+        if self._scanner is not None:
+            rescan = Rescan(site.records, site.blobs, site.keys, site.log, site.clock, self._scanner)
+            jobs.append(Job("rescan", 10 * _SECOND, rescan.run))
+        if self._post is not None:
+            jobs.append(Job("post", 2 * _SECOND, self._send_mail))
+        return jobs
+
+    def checkpoint(self) -> None:
+        """Sign the log as it is, unless another node is doing it."""
+        self._once("checkpoint", self._checkpoint)
+
+    def _once(self, name: str, work: Callable[[Lease | None], object]) -> None:
+        """Work that one node does at a time. A process that serves alone needs no lease for it."""
+        site = self._site
+        if not site.shared:
+            work(None)
+            return
+        try:
+            with Lease(site.records, name, length=LEASE_FOR) as lease:
+                work(lease)
+        except LeaseTaken:
+            log.debug("another node is at it", extra={"job": name})
+        except LeaseLost:
+            log.warning("another node has taken over", extra={"job": name})
+
+    def _checkpoint_if_due(self) -> None:
+        if self._site.records.read(self._site.log.due):
+            self.checkpoint()
+
+    def _checkpoint(self, lease: Lease | None) -> None:
+        site = self._site
+        try:
+            site.log.checkpoint(site.records, guard=_unguarded if lease is None else lease.guard)
+        except ChainBroken:
+            log.critical("audit log broken")
+        except BilagaError as error:
+            log.warning("checkpoint failed", extra={"code": error.code})
+
+    def _purge(self) -> None:
+        if self._site.shared and not self._site.is_policy_followed():
+            # Two nodes with two policies: which one is meant, only people know. Nothing is erased by the wrong one.
+            log.error("purge put off", extra={"reason": "another node follows another retention policy"})
+            return
+        self._site.purge.run(SYSTEM)
+
+    def _finish_purging(self) -> None:
+        """What a node that died had begun to erase. A run that is at work does it by itself, under the same lease."""
+        begun = {AttachmentState.PURGING}
+        if self._site.records.read(lambda unit: unit.inventory.in_states(begun, limit=1)):
+            self._once("purge", self._recover_purge)
+
+    def _recover_purge(self, lease: Lease | None) -> None:
+        self._site.purge.recover()
+
+    def _end_left(self) -> None:
+        """What nodes that died had begun, and what this one could not give up when it should have."""
+        site, node = self._site, self._node
+        site.recovery.end_left(node, self._reception.is_at_work)
+        if node.alone:
+            return
+        now = site.records.now()
+        if node.judges(now):
+            freed = site.records.write(lambda unit: unit.answers.free(node.living(unit, now)))
+            if freed:
+                log.info("requests of the dead freed", extra={"count": freed})
+
+    def _sweep(self, lease: Lease | None) -> None:
+        site = self._site
+
+        def work(unit: Unit) -> None:
+            site.redeeming.sweep(unit)
+            site.passcodes.sweep(unit)
+            unit.answers.sweep(site.clock())
+            unit.outbox.sweep(site.clock())
+            self._node.tidy(unit, now)
+
+        now = site.records.now()
+        site.records.write(work)
+
+    def _sweep_blobs(self, lease: Lease | None) -> None:
+        self._site.recovery.sweep()
+
+    def _send_mail(self) -> None:
+        post = self._post
+        if post is not None and post.has_work():
+            self._once("post", lambda lease: post.run(_kept(lease)))
+
+    def _post_office(self) -> Post | None:
+        site = self._site
+        smtp, sender = site.settings.smtp_url, site.settings.mail_from
+        if smtp is None:
+            return None
+        if sender is None:
+            raise Misconfigured("MAIL_FROM: needed with SMTP_URL", field="MAIL_FROM")
+        mailer = SmtpMailer(smtp.get_secret_value(), sender)
+        return Post(site.records, mailer, site.ring.secret("letters"), site.clock)
+
+
+def _forget_the_dead(unit: Unit) -> None:
+    unit.answers.free(())
+    unit.leases.end_all()
+
+
+def _kept(lease: Lease | None) -> Callable[[], None]:
+    """What a long job calls between its steps: it raises LeaseLost where another node has taken over."""
+    return _alone if lease is None else lease.prolong
+
+
+def _unguarded(unit: Unit) -> None:
+    """Nobody else is there to take over."""
+
+
+def _alone() -> None:
+    """Nobody else is there to take over."""

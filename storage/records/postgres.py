@@ -21,7 +21,7 @@ from domain.errors import RecordsUnavailable
 from storage.records import postgres_engine
 from storage.records.outcome import RESOLVE_SECONDS
 from storage.records.ports.records import Unit
-from storage.records.postgres_engine import alone
+from storage.records.postgres_engine import alone, was_dead
 from storage.records.postgres_upgrade import upgrade
 from storage.records.sql.unit import SqlUnit
 from storage.records.translate import translating
@@ -49,22 +49,31 @@ class PostgresRecords:
     """``ports.records.Records`` on a database that ``upgrade`` has made.
 
     ``url``: libpq's, with its parameters (``sslmode``, several hosts, …). ``connections``: of readers. ``patience``:
-    seconds to find out what became of a commit that nobody answered.
+    seconds to wait for an answer, ``resolve``: seconds to find out what became of a commit that nobody answered.
 
     Raises Misconfigured where the URL, the role or the server's settings are not as they must be, SchemaOld where the
     schema is not ours, RecordsUnavailable where the server does not answer.
     """
 
-    def __init__(self, url: str, *, connections: int = CONNECTIONS, patience: float = RESOLVE_SECONDS) -> None:
-        self._reading = postgres_engine.engine(url, begin=postgres_engine.READ, connections=connections)
-        self._writing = postgres_engine.engine(url, begin=postgres_engine.WRITE, connections=1)
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = CONNECTIONS,
+        patience: float = postgres_engine.ANSWER_SECONDS,
+        resolve: float = RESOLVE_SECONDS,
+    ) -> None:
+        self._reading = postgres_engine.engine(
+            url, begin=postgres_engine.READ, connections=connections, patience=patience
+        )
+        self._writing = postgres_engine.engine(url, begin=postgres_engine.WRITE, connections=1, patience=patience)
         try:
             postgres_engine.check(self._reading)
             self.ping()
         except BaseException:
             self._dispose()
             raise
-        self._writer = Writer(PostgresBatch(self._writing, patience=patience), gathered=GATHERED)
+        self._writer = Writer(PostgresBatch(self._writing, resolve=resolve), gathered=GATHERED)
 
     def read(self, work: Callable[[Unit], T]) -> T:
         def run() -> T:
@@ -104,14 +113,14 @@ class PostgresRecords:
         """Take destroyed keys out of their table's pages. Nothing overwrites them in PostgreSQL's files, its log or its
         backups: that horizon is the destruction of the generation that wrapped them (S-39, ``docs/postgresql.md``)."""
         if self._alone(_DEAD_KEYS) is not None:
-            self._alone(_VACUUM_KEYS)
+            self._alone(_VACUUM_KEYS, patience=postgres_engine.ANSWER_SECONDS)
 
     def close(self) -> None:
         self._writer.close()
         self._dispose()
 
-    def _alone(self, statement: str) -> Any:
-        return _twice(lambda: alone(self._reading, statement))
+    def _alone(self, statement: str, *, patience: float = postgres_engine.QUICK_SECONDS) -> Any:
+        return _twice(lambda: alone(self._reading, statement, patience=patience))
 
     def _dispose(self) -> None:
         self._reading.dispose()
@@ -119,11 +128,10 @@ class PostgresRecords:
 
 
 def _twice(task: Callable[[], T]) -> T:
-    """Again where a connection was dead: the pool may be older than the server's last start, and is empty then."""
     with translating():
         try:
             return task()
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not was_dead(error):
                 raise
         return task()

@@ -6,6 +6,7 @@ somebody else after each transaction (PgBouncer) does no harm.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,16 @@ SCHEMES = ("postgresql://", "postgres://")
 OLDEST = 13
 """The oldest PostgreSQL: what became of a transaction is asked by its 64-bit number, which begins with 13."""
 
-STATEMENT_SECONDS = 60
+STATEMENT_SECONDS = 30
 """No statement may run longer (S-81)."""
-LOCK_SECONDS = 30
+LOCK_SECONDS = 20
 """Nor wait longer for its turn, or for a lock: others are writing all the time then, or somebody died with it."""
 IDLE_SECONDS = 10
 """A transaction in which nobody says anything is ended by the server: a node that froze must not keep the turn."""
+ANSWER_SECONDS = 35.0
+"""Whoever does not answer by then is frozen, and its connection is given up: nothing at TCP's level would tell."""
+QUICK_SECONDS = 5.0
+"""As much for a question that any server answers at once."""
 POOL_SECONDS = 5.0
 """How long a caller waits for a connection."""
 
@@ -89,13 +94,43 @@ _NOT_NOW = (
 _ALONE = {"begins": False}
 
 
-def engine(url: str, *, begin: str, connections: int) -> Engine:
+class NoAnswer(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
+class Driver(psycopg.Connection[Any]):
+    """A connection that waits so long for an answer and no longer; then it is closed, since an answer that comes late
+    would be taken for that to another question."""
+
+    patience = ANSWER_SECONDS
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        limit = self.patience if timeout is None else timeout
+        begun = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None:
+                self.close()
+                if time.monotonic() - begun >= limit:
+                    raise NoAnswer from error
+            raise
+
+
+def engine(url: str, *, begin: str, connections: int, patience: float = ANSWER_SECONDS) -> Engine:
     """An engine whose transactions begin with ``begin``. Raises Misconfigured where the URL is none; connects to
-    nothing yet. The driver itself stays in autocommit, so that each BEGIN is ours and takes one round trip."""
+    nothing yet. The driver itself stays in autocommit, so that each BEGIN is ours and takes one round trip.
+    ``patience``: seconds to wait for an answer."""
     conninfo = _conninfo(url)
+
+    def connect() -> Driver:
+        driver = Driver.connect(conninfo, autocommit=True)
+        driver.patience = patience
+        return driver
+
     made = create_engine(
         "postgresql+psycopg://",  # the URL's secrets are nowhere in SQLAlchemy
-        creator=lambda: psycopg.connect(conninfo, autocommit=True),
+        creator=connect,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
@@ -110,11 +145,22 @@ def engine(url: str, *, begin: str, connections: int) -> Engine:
     return made
 
 
-def alone(made: Engine, statement: str) -> Any:
+def alone(made: Engine, statement: str, *, patience: float = QUICK_SECONDS) -> Any:
     """The row of one statement in autocommit, in one round trip; None where it gives none. Raises DBAPIError."""
     with made.connect().execution_options(**_ALONE) as connection:
-        result = connection.exec_driver_sql(statement)
-        return result.one_or_none() if result.returns_rows else None
+        driver: Any = connection.connection.driver_connection
+        before, driver.patience = driver.patience, min(patience, driver.patience)
+        try:
+            result = connection.exec_driver_sql(statement)
+            return result.one_or_none() if result.returns_rows else None
+        finally:
+            driver.patience = before
+
+
+def was_dead(error: DBAPIError) -> bool:
+    """Whether a connection was found dead: the pool may be older than the server's last start, and is empty now. To be
+    tried again at once, unlike one that was refused or got no answer."""
+    return error.connection_invalidated and not isinstance(error.orig, NoAnswer)
 
 
 def check(made: Engine) -> None:
@@ -141,9 +187,7 @@ class Server:
     def check(self) -> None:
         """Raises Misconfigured, naming the first that is not what it must be; RecordsUnavailable for a standby."""
         if self.version < OLDEST * 10_000:
-            raise Misconfigured(
-                f"PostgreSQL {OLDEST} or newer is needed, not {self.version // 10_000}.", field=FIELD
-            )
+            raise Misconfigured(f"PostgreSQL {OLDEST} or newer is needed, not {self.version // 10_000}.", field=FIELD)
         if self.encoding != "UTF8":
             raise Misconfigured(f"The database's encoding must be UTF8, it is {self.encoding}.", field=FIELD)
         wanted = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": _DURABLE}

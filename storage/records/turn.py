@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.errors import OutcomeUnknown, RecordsUnavailable
 from storage.records.batch import Job
 from storage.records.outcome import RESOLVE_SECONDS, committed, mark
+from storage.records.postgres_engine import was_dead
 from storage.records.translate import translated
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 TRIES = 5
 """How often a batch is run again after a conflict (S-75)."""
 RECONNECTIONS = 1
-"""How often it is run again on a new connection: the pool may have been older than the server's last restart."""
+"""How often it is run again where the connection was dead."""
 _PAUSE = 0.01
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
@@ -32,9 +33,9 @@ _READ_ONLY = "25006"  # the server was demoted: elsewhere there is another one
 class PostgresBatch:
     """``batch.Batch`` on an engine that begins with ``postgres_engine.WRITE``."""
 
-    def __init__(self, engine: Engine, *, patience: float = RESOLVE_SECONDS) -> None:
+    def __init__(self, engine: Engine, *, resolve: float = RESOLVE_SECONDS) -> None:
         self._engine = engine
-        self._patience = patience
+        self._resolve = resolve
 
     def __call__(self, jobs: Sequence[Job], /) -> None:
         conflicts = reconnections = 0
@@ -46,7 +47,7 @@ class PostgresBatch:
                     # Each time over a longer stretch, so that whoever collided does not collide again.
                     time.sleep(random.uniform(0, _PAUSE * 2**conflicts))  # noqa: S311  jitter
                     conflicts += 1
-                elif error.connection_invalidated and reconnections < RECONNECTIONS:
+                elif was_dead(error) and reconnections < RECONNECTIONS:
                     reconnections += 1
                 else:
                     raise
@@ -77,7 +78,7 @@ class PostgresBatch:
         if lost is None:
             return
         # The connection is gone: its place in the pool is free for the one that asks.
-        outcome = committed(self._engine, this, patience=self._patience)
+        outcome = committed(self._engine, this, patience=self._resolve)
         log.warning("records.outcome_sought", extra={"works": len(jobs), "committed": outcome})
         if outcome is None:
             raise OutcomeUnknown from lost

@@ -94,6 +94,7 @@ TITLES: Mapping[str, str] = {
     "internal": "Internal error",
     "misconfigured": "Internal error",
     "store-unavailable": "Store unavailable",
+    "blob-locked": "Kept by the store",
     "database-unavailable": "Database unavailable",
     "key-unavailable": "Keys unavailable",
     "scanner-unavailable": "Scanner unavailable",

@@ -2,7 +2,7 @@
 
 A blob id is 32 hexadecimal digits made by the service, and used for one blob only, whatever becomes of that; anything
 else is a bug and raises ValueError. A blob is never overwritten. Errors of the engine's world become
-``BlobsUnavailable``, ``StorageFull`` or ``BlobMissing`` at its border.
+``BlobsUnavailable``, ``StorageFull``, ``BlobLocked`` or ``BlobMissing`` at its border.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class BlobStat:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Bytes of the store: all of it, and what may still be written (the reserve taken off)."""
+    """Bytes of the store: all of it, and what may still be written (the reserve taken off). Of a store without an end
+    that it would tell: how large one blob can be, twice."""
 
     total: int
     free: int
@@ -76,7 +77,7 @@ class BlobReader(Protocol):
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Exactly ``length`` bytes from ``offset``, fewer only at the end. Raises BlobsUnavailable, also after
-        ``close``; ValueError where either is negative."""
+        ``close``, and from some stores where the blob was deleted meanwhile; ValueError where either is negative."""
         ...
 
     def close(self) -> None:
@@ -108,7 +109,8 @@ class BlobStore(Protocol):
 
     def delete(self, blob_id: BlobId) -> None:
         """Remove every byte of that id, durably: versions, parts and a writer's leavings. Again: nothing happens, and
-        after a BlobsUnavailable it must be done again, as nothing is known then."""
+        after a BlobsUnavailable it must be done again, as nothing is known then. Raises BlobLocked where the store
+        has been told to keep it, or does not let us."""
         ...
 
     def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:

@@ -15,10 +15,10 @@ T = TypeVar("T")
 class Breaker:
     """Stands before one dependency, which says ``down`` where it is not to be had. Thread-safe.
 
-    After ``failures`` in a row it is suspected, and the next caller asks ``probe`` first. Where that fails too, it is
-    down: everybody is told so at once, and every ``pause`` seconds one caller asks ``probe`` again. So a single thing
-    that cannot be had (one blob, one key) closes nothing for the others. ``tell`` hears False when it goes down, True
-    when it is back.
+    After ``failures`` in a row it is suspected, and while a question waits for its answer longer than ``slow`` seconds;
+    the next caller then asks ``probe`` first. Where that fails, it is down: everybody is told so at once, and every
+    ``pause`` seconds one caller asks ``probe`` again. So a single thing that cannot be had (one blob, one key) closes
+    nothing for the others. ``tell`` hears False when it goes down, True when it is back.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Breaker:
         *,
         failures: int = 3,
         pause: float = 5.0,
+        slow: float = float("inf"),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._down = down
@@ -36,11 +37,14 @@ class Breaker:
         self._tell = tell
         self._failures = failures
         self._pause = pause
+        self._slow = slow
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._failed = 0
         self._is_down = False
         self._next_probe = 0.0
+        self._asked: dict[object, float] = {}
+        """When the questions that wait for their answers were asked, the oldest first."""
 
     def call(self, question: Callable[[], T]) -> T:
         """The answer to a question. Raises what it raises, and ``down`` without asking while the dependency is down."""
@@ -50,9 +54,10 @@ class Breaker:
     def check(self) -> None:
         """Raises ``down`` while the dependency is down. Asks it only where it is this caller's turn to find out."""
         with self._lock:
-            if self._failed < self._failures:
-                return
             now = self._monotonic()
+            since = next(iter(self._asked.values()), now)
+            if self._failed < self._failures and now - since <= self._slow and not self._is_down:
+                return
             if now < self._next_probe:
                 if self._is_down:
                     raise self._down
@@ -71,6 +76,9 @@ class Breaker:
 
     def watch(self, question: Callable[[], T]) -> T:
         """Ask in any case, and learn from it: for what has begun already and is better ended in its own way."""
+        this = object()
+        with self._lock:
+            self._asked[this] = self._monotonic()
         try:
             answer = question()
         except self._down:
@@ -79,6 +87,9 @@ class Breaker:
         except BilagaError:
             self.succeeded()
             raise
+        finally:
+            with self._lock:
+                del self._asked[this]
         self.succeeded()
         return answer
 

@@ -119,3 +119,34 @@ def test_while_one_finds_out_nobody_waits(behind):
         assert finding_out.exception() is None
     assert breaker.call(behind.ask) == "answer"
     assert behind.probed == 2
+
+
+def test_a_question_without_an_answer_makes_the_next_one_find_out(behind):
+    time = Time()
+    told: list[bool] = []
+    breaker = Breaker(BlobsUnavailable, behind.probe, told.append, failures=3, pause=5, slow=8, monotonic=time)
+    asked, go = Event(), Event()
+
+    def stall() -> None:
+        asked.set()
+        assert go.wait(10)
+        raise BlobsUnavailable
+
+    with ThreadPoolExecutor(1) as pool:
+        stalled = pool.submit(breaker.call, stall)
+        assert asked.wait(10)
+        time.now = 8.0
+        assert breaker.call(behind.ask) == "answer"
+        assert behind.probed == 0
+        time.now = 8.1
+        assert breaker.call(behind.ask) == "answer"
+        assert breaker.call(behind.ask) == "answer"
+        assert (behind.probed, told) == (1, [])
+        time.now, behind.down = 13.1, True
+        fail(breaker, behind, 3)
+        assert (behind.probed, told) == (2, [False])
+        go.set()
+        assert isinstance(stalled.exception(), BlobsUnavailable)
+    time.now, behind.down = 18.1, False
+    assert breaker.call(behind.ask) == "answer"
+    assert (behind.probed, told) == (3, [False, True])

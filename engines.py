@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from crypto import KeyRing, OpenedKeys, Portable
+from crypto import KeyRing, MasterKey, OpenedKeys, Portable
 from crypto.key_file import FileKeyRing
 from domain.clock import Clock
 from domain.errors import Misconfigured, SiteLocked
+from keys import RecordsDocuments
 from settings import Settings
 from storage import BlobStore, Digesting, Records, Unit, check_moved
 from storage.blobs.file import FileBlobStore
@@ -70,11 +71,11 @@ def open_engines(
         stack.enter_context(SiteLock(folder))
     records = _records(settings, clock, stack, serving=serving)
     records.ping()
-    check_moved(records)
+    check_moved(records, alone=serving and not shared)
     fresh = records.read(lambda unit: unit.site.get(INSTALLATION) is None and unit.journal.size() == 0)
-    ring = _ring(settings, clock, fresh=fresh)
+    ring = _ring(settings, lambda: _beside(settings, clock, stack), clock, fresh=fresh)
     created = _claim(records, ring.installation)
-    blobs = _blobs(settings, file_store)
+    blobs = _blobs(settings, file_store, serving=serving)
     stack.callback(blobs.close)
     return Engines(records, blobs, ring, shared, created)
 
@@ -92,15 +93,35 @@ def make_folder(path: Path) -> None:
         raise Misconfigured(f"DATA_DIR: {path}: {os.strerror(error.errno or 0)}", field="DATA_DIR") from error
 
 
-def _ring(settings: Settings, clock: Clock, *, fresh: bool) -> KeyRing:
+def _ring(settings: Settings, records: Callable[[], Records], clock: Clock, *, fresh: bool) -> KeyRing:
     """The keys; made where the site is ``fresh``, and never beside a database in use: what is in it would be lost, and
     nobody would be told (S-37)."""
+    scheme = settings.scheme("keys_url")
+    if scheme == "file":
+        path = settings.path("keys_url", KEY_FILE)
+        return FileKeyRing.create(path, clock()) if fresh and not path.exists() else FileKeyRing(path)
+    from crypto.key_managed import ManagedKeyRing
+
+    master, documents = _master(settings), RecordsDocuments(records())
+    if fresh and documents.load() is None:
+        return ManagedKeyRing.create(master, documents, clock)
+    return ManagedKeyRing(master, documents, clock)
+
+
+def _master(settings: Settings) -> MasterKey:
+    address = settings.address("keys_url") or ""
     match settings.scheme("keys_url"):
-        case "file":
-            path = settings.path("keys_url", KEY_FILE)
-            return FileKeyRing.create(path, clock()) if fresh and not path.exists() else FileKeyRing(path)
+        case "aws-kms":
+            from crypto.aws_kms import AwsKms
+
+            return AwsKms(address)
+        case "openbao":
+            from crypto.openbao import Openbao
+
+            token = settings.keys_token
+            return Openbao(address, "" if token is None else token.get_secret_value())
         case scheme:
-            raise _unknown("KEYS_URL", scheme, "file")
+            raise _unknown("KEYS_URL", scheme, "file, aws-kms, openbao")
 
 
 def open_alone(settings: Settings, clock: Clock, stack: ExitStack) -> Records:
@@ -123,31 +144,32 @@ def is_there(settings: Settings) -> bool:
 
 def open_blobs(settings: Settings, stack: ExitStack) -> Store:
     """The store alone."""
-    blobs = _blobs(settings, FileBlobStore)
+    blobs = _blobs(settings, FileBlobStore, serving=True)
     stack.callback(blobs.close)
     return blobs
 
 
-def find_keys(settings: Settings, records: Records) -> MovableRing | None:  # noqa: ARG001
+def find_keys(settings: Settings, records: Records, clock: Clock) -> MovableRing | None:
     """The keys alone; None: there are none yet. Keys that a service wraps rest in ``records``."""
-    match settings.scheme("keys_url"):
-        case "file":
-            path = settings.path("keys_url", KEY_FILE)
-            return FileKeyRing(path) if path.exists() else None
-        case scheme:
-            raise _unknown("KEYS_URL", scheme, "file")
+    if settings.scheme("keys_url") == "file":
+        path = settings.path("keys_url", KEY_FILE)
+        return FileKeyRing(path) if path.exists() else None
+    from crypto.key_managed import ManagedKeyRing
+
+    documents = RecordsDocuments(records)
+    return None if documents.load() is None else ManagedKeyRing(_master(settings), documents, clock)
 
 
-def take_over_keys(settings: Settings, records: Records, keys: OpenedKeys) -> MovableRing:  # noqa: ARG001
+def take_over_keys(settings: Settings, records: Records, clock: Clock, keys: OpenedKeys) -> MovableRing:
     """Keys of a site that comes from elsewhere, where there were none or those of the same site."""
-    match settings.scheme("keys_url"):
-        case "file":
-            path = settings.path("keys_url", KEY_FILE)
-            make_folder(path.parent)
-            FileKeyRing.discard(path)
-            return FileKeyRing.create_from(path, keys)
-        case scheme:
-            raise _unknown("KEYS_URL", scheme, "file")
+    if settings.scheme("keys_url") == "file":
+        path = settings.path("keys_url", KEY_FILE)
+        make_folder(path.parent)
+        FileKeyRing.discard(path)
+        return FileKeyRing.create_from(path, keys)
+    from crypto.key_managed import ManagedKeyRing
+
+    return ManagedKeyRing.create_from(_master(settings), RecordsDocuments(records), clock, keys)
 
 
 def place_of(settings: Settings, name: str) -> str:
@@ -166,6 +188,10 @@ def upgrade_database(settings: Settings) -> bool:
         case "sqlite":
             make_folder(settings.data_dir)
             return upgrade(settings.path("database_url", DATABASE))
+        case "postgresql" | "postgres":
+            from storage.records import postgres
+
+            return postgres.upgrade(settings.address("database_url") or "")
         case scheme:
             raise _unknown("DATABASE_URL", scheme, "sqlite, postgresql")
 
@@ -181,24 +207,45 @@ def is_served(settings: Settings) -> bool:
     return False
 
 
-def _records(settings: Settings, clock: Clock, stack: ExitStack, *, serving: bool) -> Records:
+def _records(
+    settings: Settings, clock: Clock, stack: ExitStack, *, serving: bool, connections: int | None = None
+) -> Records:
+    records: Records
     match settings.scheme("database_url"):
         case "sqlite":
             database = settings.path("database_url", DATABASE)
             if serving or not database.exists():
                 upgrade(database)
             records = SqliteRecords(database, clock=clock, checkpoints=serving)
+        case "postgresql" | "postgres":
+            from storage.records.postgres import PostgresRecords
+
+            url = settings.address("database_url") or ""
+            records = PostgresRecords(url, connections=connections or settings.database_connections)
         case scheme:
             raise _unknown("DATABASE_URL", scheme, "sqlite, postgresql")
     stack.callback(records.close)
     return records
 
 
-def _blobs(settings: Settings, file_store: Callable[..., FileBlobStore]) -> Store:
+def _beside(settings: Settings, clock: Clock, stack: ExitStack) -> Records:
+    """The records once more, for the keys' document: a work that needs a key must not wait for its own connection."""
+    return _records(settings, clock, stack, serving=False, connections=2)
+
+
+def _blobs(settings: Settings, file_store: Callable[..., FileBlobStore], *, serving: bool) -> Store:
     match settings.scheme("storage_url"):
         case "file":
             reserve = settings.space_reserve
             return file_store(settings.path("storage_url", BLOBS), reserve=None if reserve is None else int(reserve))
+        case "s3":
+            from storage.blobs.retrying import RetryingBlobStore
+            from storage.blobs.s3 import S3BlobStore
+
+            bucket = S3BlobStore(settings.storage_url or "", allowed_regions=settings.allowed_regions)
+            if serving:
+                bucket.check_start()
+            return RetryingBlobStore(bucket)
         case scheme:
             raise _unknown("STORAGE_URL", scheme, "file, s3")
 

@@ -263,14 +263,14 @@ def move_site(
         raise Misconfigured("DATABASE_URL: there is no site", field="DATABASE_URL")
     with ExitStack() as stack:
         here = open_alone(source, clock, stack)
-        ring = _ring_of(source, here)
+        ring = _ring_of(source, here, clock)
         upgrade_database(target)
         there = open_alone(target, clock, stack)
         move = Move(
             _side(source, here, stack),
             _side(target, there, stack),
             ring,
-            partial(_carry_keys, source, target, ring, there),
+            partial(_carry_keys, source, target, clock, ring, there),
             clock,
             one_store=place_of(source, "storage_url") == place_of(target, "storage_url"),
             accept=accept,
@@ -283,8 +283,8 @@ def move_site(
             raise StateConflict("Another process took over the site while it was being moved.") from error
 
 
-def _ring_of(settings: Settings, records: Records) -> MovableRing:
-    ring = find_keys(settings, records)
+def _ring_of(settings: Settings, records: Records, clock: Clock) -> MovableRing:
+    ring = find_keys(settings, records, clock)
     known, entries = records.read(lambda unit: (unit.site.get(INSTALLATION), unit.journal.size()))
     if known is None and not entries:
         raise Misconfigured("DATABASE_URL: there is no site", field="DATABASE_URL")
@@ -293,8 +293,8 @@ def _ring_of(settings: Settings, records: Records) -> MovableRing:
     return ring
 
 
-def _carry_keys(source: Settings, target: Settings, ring: MovableRing, there: Records) -> MovableRing:
-    found = find_keys(target, there)
+def _carry_keys(source: Settings, target: Settings, clock: Clock, ring: MovableRing, there: Records) -> MovableRing:
+    found = find_keys(target, there, clock)
     keys = ring.export_document()
     if found is not None:
         if found.installation != ring.installation:
@@ -303,7 +303,7 @@ def _carry_keys(source: Settings, target: Settings, ring: MovableRing, there: Re
             return found
         if place_of(source, "keys_url") == place_of(target, "keys_url"):
             raise StateConflict("The keys changed while they were read; run this again.")
-    return take_over_keys(target, there, keys)
+    return take_over_keys(target, there, clock, keys)
 
 
 def _side(settings: Settings, records: Records, stack: ExitStack) -> Side:

@@ -12,6 +12,7 @@ import pytest
 from storage import BlobStore, Digesting
 from storage.blobs.file import FileBlobStore
 from storage.blobs.memory import MemoryBlobStore
+from storage.blobs.retrying import RetryingBlobStore
 from storage.blobs.s3 import S3BlobStore
 from tests.contract.blobs.buckets import SERVERS, Server
 
@@ -28,6 +29,7 @@ def s3(server: str, kind: str) -> S3BlobStore:
 
 ENGINES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryBlobStore(),
+    "retrying": lambda _: RetryingBlobStore(MemoryBlobStore()),
     "file": lambda folder: FileBlobStore(folder / "blobs"),
     "s3-ceph": lambda _: s3("ceph", "plain"),
     "s3-ceph-versioned": lambda _: s3("ceph", "versioned"),

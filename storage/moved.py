@@ -97,10 +97,11 @@ def unfinished(mark: Mark) -> MoveUnfinished:
     )
 
 
-def check_moved(records: Records) -> None:
+def check_moved(records: Records, *, alone: bool = False) -> None:
     """To be asked before anything of a site is used, and after a node has taken its lease.
 
     Raises SiteMoved for one that lives elsewhere now, MoveUnfinished for one that is only half here, or on its way.
+    ``alone``: we hold the site's lock, so a move whose lease is not over yet is dead.
     """
     now = records.now()
     gone, coming, leaving = records.read(
@@ -110,8 +111,8 @@ def check_moved(records: Records) -> None:
         raise unfinished(coming)
     if gone is not None:
         raise SiteMoved(f"This site was moved to {gone.place} at {rfc3339(gone.at)}, and lives there now.")
-    if leaving:
-        raise MoveUnfinished("This site is being moved right now: wait until `bilaga move` has ended.")
+    if leaving and not alone:
+        raise MoveUnfinished("This site is being moved right now. Where the move was killed, try again in a minute.")
 
 
 def is_local(table: Table, row: Row) -> bool:

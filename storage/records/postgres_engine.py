@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -212,10 +213,8 @@ def refusal(error: DBAPIError) -> BaseException:
 
 
 def _conninfo(url: str) -> str:
-    # libpq's own words may repeat the URL, password and all.
-    try:
-        if not url.startswith(SCHEMES):
-            raise Misconfigured("An address of PostgreSQL begins with postgresql://.", field=FIELD)
+    if not url.startswith(SCHEMES):
+        raise Misconfigured("An address of PostgreSQL begins with postgresql://.", field=FIELD)
+    with suppress(psycopg.Error):  # libpq's own words repeat the URL, password and all: not even kept as a cause
         return make_conninfo("", **{**_CONNECTION, **conninfo_to_dict(url)})
-    except psycopg.Error:
-        raise Misconfigured("This is no address of a PostgreSQL database.", field=FIELD) from None
+    raise Misconfigured("This is no address of a PostgreSQL database.", field=FIELD)

@@ -19,7 +19,7 @@ from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
 from links import Post
 from links.smtp import SmtpMailer
-from storage import Unit
+from storage import DatabaseClock, Unit
 from transfer import Reception, Rescan, Scanner, Scrub
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Upkeep:
             Job("scrub", SCRUB_EVERY, lambda: self._once("scrub", lambda lease: self._scrub.run(_kept(lease)))),
         ]
         if site.shared:
+            if isinstance(site.clock, DatabaseClock):
+                jobs.append(Job("clock", 30 * _SECOND, site.clock.measure))
             jobs.append(Job("node", BEAT, self._node.beat))
             jobs.append(Job("purging", timedelta(minutes=1), self._finish_purging))
             jobs.append(Job("orphans", timedelta(days=1), lambda: self._once("orphans", self._sweep_blobs)))

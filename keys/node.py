@@ -16,7 +16,7 @@ from storage import NODES
 from storage.records import Records, Unit
 
 log = logging.getLogger(__name__)
-LEASE_FOR = timedelta(seconds=15)
+LEASE_FOR = timedelta(seconds=20)
 """How long a node that says nothing counts as living."""
 BEAT = timedelta(seconds=3)
 """How often it says something."""

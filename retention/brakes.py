@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audit import Log
+from domain.clock import Clock
 from domain.errors import BrakeApplied
 from storage.records import Unit
 
@@ -16,15 +17,20 @@ DRIFT = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Brakes:
-    """``share`` of the live attachments, but ``least`` at any rate, may be purged by one run without confirmation."""
+    """``share`` of the live attachments, but ``least`` at any rate, may be purged by one run without confirmation.
+
+    ``machine``: this machine's own clock, where the purge's is the database's: one of the two is a second opinion.
+    """
 
     share: float = SHARE
     least: int = LEAST
     drift: timedelta = DRIFT
+    machine: Clock | None = None
 
     def check_clock(self, unit: Unit, journal: Log, now: datetime, database_now: datetime) -> None:
         """Raises BrakeApplied where the clock is far from the database's, or before what was written already."""
-        if abs(now - database_now) > self.drift:
+        machine_now = now if self.machine is None else self.machine()
+        if max(abs(now - database_now), abs(machine_now - database_now)) > self.drift:
             raise BrakeApplied("The clock and the database's clock differ too much to purge by.", brake="clock")
         newest = journal.newest_at(unit)
         if newest is not None and newest - now > self.drift:

@@ -1,5 +1,6 @@
 """Where rows are: ports and row types. Engines are modules of their own, known to ``server.py`` alone."""
 
+from storage.records.database_clock import DatabaseClock
 from storage.records.ports.access import Access, Credential, CredentialKind, Principal
 from storage.records.ports.attachments import Attachments, Inventory, Quota, Quotas
 from storage.records.ports.disposals import Certificates, Disposals, Holds
@@ -22,6 +23,7 @@ __all__ = [
     "Codes",
     "Credential",
     "CredentialKind",
+    "DatabaseClock",
     "Disposals",
     "Ended",
     "Grants",

@@ -40,6 +40,16 @@ def test_held_files_do_not_pull_the_brake_and_the_share_counts_what_is_live(site
     assert site.purge_with(brakes=Brakes(share=0.4, least=0)).run(SYSTEM).purged == 2
 
 
+@pytest.mark.parametrize("minutes", [-61, 61])
+def test_a_machine_whose_own_clock_is_far_from_the_databases_stops_the_run(site, minutes):
+    due(site)
+    machine = lambda: site.clock() + timedelta(minutes=minutes)  # noqa: E731
+    with pytest.raises(BrakeApplied) as braked:
+        site.purge_with(brakes=Brakes(machine=machine)).run(SYSTEM, confirm=1)
+    assert braked.value.facts == {"brake": "clock"}
+    assert site.purge_with(brakes=Brakes(machine=site.clock)).run(SYSTEM, confirm=1).purged == 1
+
+
 def test_a_clock_before_the_newest_entry_stops_the_run(site):
     due(site)
     site.clock.go(minutes=-61)

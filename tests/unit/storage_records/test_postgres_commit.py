@@ -154,7 +154,7 @@ def test_a_mark_that_the_server_has_forgotten_says_nothing(engine):
 # -- somebody who takes no turn ----------------------------------------------------------------------------------------
 def test_what_somebody_changed_beside_a_work_is_seen_by_its_next_run_and_not_overwritten(records, person):
     person.execute("INSERT INTO site VALUES ('n', '10')")
-    runs = []
+    runs: list[int] = []
 
     def add_one(unit) -> None:
         number = int(unit.site.get("n"))
@@ -169,7 +169,7 @@ def test_what_somebody_changed_beside_a_work_is_seen_by_its_next_run_and_not_ove
 
 def test_a_conflict_that_does_not_end_is_given_up_after_five_more_tries(records, person):
     person.execute("INSERT INTO site VALUES ('n', '0')")
-    runs = []
+    runs: list[int] = []
 
     def work(unit) -> None:
         unit.site.get("n")
@@ -190,7 +190,7 @@ def test_a_deadlock_is_ended_and_the_work_run_again(records, person, url):
     person.execute("BEGIN")
     person.execute("UPDATE site SET value = 'theirs' WHERE name = 'n'")
     other = threading.Thread(target=_cross, args=(person,))
-    runs = []
+    runs: list[int] = []
 
     def work(unit) -> None:
         unit.site.put("a", "mine")
@@ -249,7 +249,7 @@ def test_connections_that_died_in_the_pool_are_replaced_unseen(records, person, 
 
 
 def test_a_work_whose_connection_died_in_its_middle_is_run_again(records, person):
-    runs = []
+    runs: list[int] = []
 
     def work(unit) -> None:
         unit.site.put("n", "1")
@@ -361,7 +361,7 @@ def _execute(unit, statement: str):
 def test_writers_of_several_nodes_take_turns(url):
     """Each sees all that was committed before it, none fails, and none is run twice."""
     nodes = [PostgresRecords(url) for _ in range(3)]
-    runs = []
+    runs: list[int] = []
 
     def add_one(unit) -> None:
         runs.append(1)

@@ -1,7 +1,7 @@
 """The data keys of all owners, the rotation of what wraps them, and the leases under which jobs run."""
 
 from keys.alone import Alone
-from keys.document import RecordsDocuments
+from keys.document import KEY_DOCUMENT, RecordsDocuments
 from keys.generations import GenerationView
 from keys.lease import Lease, LeaseLost, LeaseTaken
 from keys.node import BEAT, Node, living_nodes
@@ -12,6 +12,7 @@ from keys.rotation import Rotation, Tick
 __all__ = [
     "ATTACHMENT",
     "BEAT",
+    "KEY_DOCUMENT",
     "ORGANISATION",
     "TICKET",
     "Alone",

@@ -120,7 +120,7 @@ def is_local(table: Table, row: Row) -> bool:
     name = str(row[0])
     match table.name:
         case "site":
-            return name in _OWN or name.startswith("keys:")
+            return name in _OWN
         case "leases":
             return name == LEASE or name.startswith(NODES)
         case _:

@@ -245,7 +245,7 @@ def _log_of(ring: MovableRing, clock: Clock) -> Log:
 
 
 def _is_local(table: Table, row: Row) -> bool:
-    """Whether a row stays where it is: marks of the move, leases, and the keys' document, which each ring makes anew."""
+    """Whether a row stays where it is: marks of the move, leases, the keys' document, which each ring makes anew."""
     return is_local(table, row) or (table.name == "site" and row[0] == KEY_DOCUMENT)
 
 

@@ -24,7 +24,7 @@ ACCOUNTS
         HOME=$DATA launch seaweedfs "$weed" -logtostderr server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir="$DATA/volumes" \
             -master.port="$INNER" -volume.port=$((INNER + 1)) -filer -filer.port=$((INNER + 2)) \
             -master.port.grpc=$((INNER + 3)) -volume.port.grpc=$((INNER + 4)) -filer.port.grpc=$((INNER + 5)) -s3.port.grpc=$((INNER + 6)) \
-            -master.volumeSizeLimitMB=512 -volume.max=40 -s3 -s3.port="$SEAWEEDFS_PORT" -s3.config="$DATA/accounts.json" \
+            -master.volumeSizeLimitMB=512 -volume.max=300 -s3 -s3.port="$SEAWEEDFS_PORT" -s3.config="$DATA/accounts.json" \
             -s3.port.iceberg=0 -s3.port.lance=0 -filer.localSocket="$DATA/filer.socket" -s3.localSocket="$DATA/s3.socket"
     fi
     until_ready seaweedfs 60 ready

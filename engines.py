@@ -169,7 +169,7 @@ def take_over_keys(settings: Settings, records: Records, clock: Clock, keys: Ope
         return FileKeyRing.create_from(path, keys)
     from crypto.key_managed import ManagedKeyRing
 
-    return ManagedKeyRing.create_from(_master(settings), RecordsDocuments(records), clock, keys)
+    return ManagedKeyRing.take_over(_master(settings), RecordsDocuments(records), clock, keys)
 
 
 def place_of(settings: Settings, name: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import Protocol
 
 from crypto.hidden import Hidden
-from crypto.key_ring import Generation
+from crypto.key_ring import Generation, GenerationState
 from crypto.secret import Secret
 
 
@@ -24,6 +25,12 @@ class OpenedKeys:
     generations: tuple[Generation, ...]
     keks: Mapping[int, Hidden] = field(repr=False)
     secrets: Mapping[str, Secret] = field(repr=False)
+
+    @classmethod
+    def new(cls, now: datetime) -> OpenedKeys:
+        """A new installation's, with one generation."""
+        first = Generation(1, now, GenerationState.ACTIVE)
+        return cls(token_hex(16), now, (first,), {1: Hidden.generate()}, {})
 
 
 class Portable(Protocol):

@@ -8,15 +8,24 @@ from pathlib import Path
 import pytest
 
 from crypto import Context
-from tests.contract.keyring.places import FilePlace, MemoryPlace, Place
+from crypto.aws_kms import AwsKms
+from crypto.openbao import Openbao
+from tests.contract.keyring.masters import new_moto, new_transit
+from tests.contract.keyring.places import FilePlace, ManagedPlace, MemoryPlace, Place
 
-ENGINES = ["memory", "file"]
+ENGINES = ["memory", "file", "aws-kms", "openbao"]
 
 PlaceOf = Callable[[str], Place]
 
 
+@pytest.fixture(scope="session")
+def aws_kms() -> AwsKms:
+    """One for all rings: making a client takes long, and under one master key any number of sites are strangers."""
+    return AwsKms(new_moto().url)
+
+
 @pytest.fixture
-def place_of(tmp_path_factory) -> PlaceOf:
+def place_of(request, tmp_path_factory) -> PlaceOf:
     """A new place of an engine, by its name."""
 
     def made(engine: str) -> Place:
@@ -26,6 +35,12 @@ def place_of(tmp_path_factory) -> PlaceOf:
                 return MemoryPlace()
             case "file":
                 return FilePlace(folder / "key")
+            case "aws-kms":
+                manager = request.getfixturevalue("aws_kms")
+                return ManagedPlace(lambda: manager)
+            case "openbao":
+                transit = new_transit()
+                return ManagedPlace(lambda: Openbao(transit.url, transit.token))
         raise AssertionError(engine)
 
     return made

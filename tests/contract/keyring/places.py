@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from crypto import KeyRing, OpenedKeys, Portable
 from crypto.key_file import FileKeyRing
+from crypto.key_managed import ManagedKeyRing
 from crypto.key_memory import MemoryKeyRing
+from crypto.master_key import MasterKey
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def much_later() -> datetime:
+    """A clock by which everything was retired long ago."""
+    return NOW + timedelta(days=400)
 
 
 class Ring(KeyRing, Portable, Protocol):
@@ -60,3 +69,41 @@ class FilePlace:
 
     def open(self) -> Ring:
         return FileKeyRing(self.path)
+
+
+class MemoryDocuments:
+    """``KeyDocuments`` in memory; ``past`` is what any backup may hold."""
+
+    def __init__(self) -> None:
+        self.text: bytes | None = None
+        self.past: list[bytes] = []
+        self._lock = Lock()
+
+    def load(self) -> bytes | None:
+        return self.text
+
+    def replace(self, old: bytes | None, new: bytes) -> bool:
+        with self._lock:
+            if self.text != old:
+                return False
+            self.text = new
+            self.past.append(new)
+            return True
+
+
+class ManagedPlace:
+    """A key manager and a document."""
+
+    def __init__(self, master: Callable[[], MasterKey]) -> None:
+        self.master = master
+        self.documents = MemoryDocuments()
+
+    def create(self) -> Ring:
+        ManagedKeyRing.create(self.master(), self.documents, lambda: NOW)
+        return self.open()
+
+    def create_from(self, document: OpenedKeys) -> Ring:
+        return ManagedKeyRing.create_from(self.master(), self.documents, much_later, document)
+
+    def open(self) -> ManagedKeyRing:
+        return ManagedKeyRing(self.master(), self.documents, much_later)

@@ -17,9 +17,9 @@ from storage.blobs.s3_bucket import MISSING, Bucket, Head, code_of, etag_of, tra
 log = logging.getLogger(__name__)
 WINDOW = 16 << 20
 """Bytes that are asked for at once where a blob is read from front to back: a request costs as much as a megabyte."""
-PIECE = 256 << 10
+PIECE = 64 << 10
 SLOWEST = 64 << 10
-"""Bytes a second below which an answer counts as stalled, though it still drips."""
+"""Bytes a second below which an answer counts as stalled, though something still comes; looked at after each piece."""
 WAIT = 0.2
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import big, latency
+from bench import big, latency, uploads
 
-BENCHES: dict[str, Callable[[], None]] = {"big": big.run, "latency": latency.run}
+BENCHES: dict[str, Callable[[], None]] = {"big": big.run, "latency": latency.run, "uploads": uploads.run}
 
 
 def main() -> None:

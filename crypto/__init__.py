@@ -11,15 +11,18 @@ from crypto.format import (
     MIN_SEGMENT_SIZE,
     SEGMENT_SIZE,
     STREAM_FORMAT,
+    Layout,
     plaintext_size,
     sealed_size,
 )
 from crypto.ids import new_blob_id, new_id
+from crypto.key_documents import KeyDocuments
 from crypto.key_ring import ACTIVE_FOR, WRAP_LIMIT, Generation, GenerationState, KeyRing, WrappedKey
 from crypto.key_string import StreamKey, parse_key_string
+from crypto.master_key import MasterKey, MasterRefused
 from crypto.opened_keys import OpenedKeys, Portable
 from crypto.passcode import hash_passcode, verify_passcode
-from crypto.sealer import SealedStream, Sealer
+from crypto.sealer import RunningDigest, SealedStream, Sealer
 from crypto.secret import Secret, keyed_digest, open_with_secret, seal_with_secret
 from crypto.selftest import selftest
 from crypto.signing import Signer, open_note, verify_signature
@@ -39,9 +42,14 @@ __all__ = [
     "DataKey",
     "Generation",
     "GenerationState",
+    "KeyDocuments",
     "KeyRing",
+    "Layout",
+    "MasterKey",
+    "MasterRefused",
     "OpenedKeys",
     "Portable",
+    "RunningDigest",
     "SealedStream",
     "Sealer",
     "Secret",

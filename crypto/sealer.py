@@ -6,6 +6,7 @@ import hashlib
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from crypto.context import Context
 from crypto.data_key import DataKey
@@ -24,11 +25,41 @@ class SealedStream:
     commitment: bytes
 
 
+class RunningDigest(Protocol):
+    """SHA-256 of what is given in order, perhaps computed beside its caller."""
+
+    def update(self, chunk: memoryview) -> None:
+        """Hash more; its memory must not change before ``settle`` returned."""
+
+    def settle(self) -> None:
+        """Wait until everything given was hashed."""
+
+    def digest(self) -> bytes:
+        """The digest of everything given: 32 bytes."""
+        ...
+
+
+class _InPlace:
+    """The plain one."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self.update = self._sha256.update
+        self.digest = self._sha256.digest
+
+    def settle(self) -> None:
+        """Nothing runs beside."""
+
+
 class Sealer:
     """Seals one stream. Not for several threads at once; AES and SHA-256 run outside the interpreter's lock.
 
     ``write`` is called with a view of each sealed segment in order: it must take all of it, and keep none of it, since
     the buffer is used again. Each sealer makes a new header, so none ever continues another's stream (S-34).
+
+    ``expected`` bytes of plaintext, where that is known, let a full segment go at once and uncopied: one that is not
+    the last need not wait for what comes next. A stream that ends before has no last segment: ``finish`` refuses.
+    ``sha256`` computes the sealed stream's digest; None: in place, as each segment leaves.
 
     Once broken it stays broken: after an error of its own or of ``write``, every further call raises that error.
     Two buffers of one segment each is all it holds; the one with plaintext is wiped at the end.
@@ -40,6 +71,9 @@ class Sealer:
         context: Context,
         write: Callable[[memoryview], object],
         segment_size: int = SEGMENT_SIZE,
+        *,
+        expected: int | None = None,
+        sha256: RunningDigest | None = None,
     ) -> None:
         check_segment_size(segment_size)
         header = Header.new()
@@ -53,7 +87,8 @@ class Sealer:
         self._index = 0
         self._plaintext_size = 0
         self._sealed_size = 0
-        self._sha256 = hashlib.sha256()
+        self._expected = expected or 0
+        self._sha256: RunningDigest = _InPlace() if sha256 is None else sha256
         self._failure: BaseException | None = None
         self._finished = False
 
@@ -76,9 +111,14 @@ class Sealer:
             raise
 
     def finish(self) -> SealedStream:
-        """Seal the last segment and say what was made. Without this the stream has no end and opens for nobody."""
+        """Seal the last segment and say what was made. Without this the stream has no end and opens for nobody.
+
+        Raises ValueError where more was expected.
+        """
         self._check_open()
         try:
+            if self._plaintext_size < self._expected:
+                raise ValueError("the stream is shorter than was expected")
             self._seal(self._staged[: self._filled], last=True)
         except BaseException as failure:
             self._break(failure)
@@ -101,10 +141,14 @@ class Sealer:
                 return  # a full segment waits: only what comes next tells whether it is the last
             self._seal(self._staged[: self._filled], last=False)
             self._filled = 0
-        while len(view) - taken > (capacity := self._capacity()):
+        while len(view) - taken > (capacity := self._capacity()) or self._goes_on(taken, capacity, len(view)):
             self._seal(view[taken : taken + capacity], last=False)
             taken += capacity
         self._stage(view[taken:])
+
+    def _goes_on(self, taken: int, capacity: int, length: int) -> bool:
+        """Whether what is left of a view fills a segment behind which more is expected."""
+        return length - taken == capacity and self._plaintext_size + length < self._expected
 
     def _capacity(self) -> int:
         return len(self._staged) - (0 if self._index else HEADER_SIZE)
@@ -124,6 +168,7 @@ class Sealer:
         self._sealed_size += len(segment)
         self._sha256.update(segment)
         self._write(segment)
+        self._sha256.settle()
 
     def _check_open(self) -> None:
         if self._failure is not None:

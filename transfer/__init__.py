@@ -12,7 +12,7 @@ from transfer.rescan import Rescan
 from transfer.sandbox import Sniffer
 from transfer.scanner import BreakingScanner, Scanner
 from transfer.scrub import Scrub
-from transfer.sealing import Sealing
+from transfer.sealing import Sealing, pieces
 from transfer.send import Content, Download, Reading, Sending
 from transfer.steps import Steps
 
@@ -46,6 +46,7 @@ __all__ = [
     "TypePolicy",
     "content_disposition",
     "parse_range",
+    "pieces",
     "run_in_thread",
     "select",
     "stored_name",

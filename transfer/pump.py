@@ -29,16 +29,21 @@ R = TypeVar("R")
 
 
 async def run_in_thread(
-    work: Callable[..., R], *args: Any, threads: Executor | None = None, undo: Callable[[R], object] | None = None
+    work: Callable[..., R],
+    *args: Any,
+    threads: Executor | None = None,
+    undo: Callable[[R], object] | None = None,
+    stop: Callable[[], object] | None = None,
 ) -> R:
     """Run ``work`` in a thread of ``threads`` (None: the loop's own).
 
-    Cancelled meanwhile, it waits for the end of it, hands the result to ``undo`` in a thread too, and only then lets
-    the cancellation go on: a claim whose request died is given back at once.
+    Cancelled meanwhile, it calls ``stop`` (on the loop), which makes work that waits end soon; waits for the end of it,
+    hands the result to ``undo`` in a thread too, and only then lets the cancellation go on: a claim whose request died
+    is given back at once.
     """
     loop = asyncio.get_running_loop()
     future = loop.run_in_executor(threads, work, *args)
-    cancelled = await _until_done(future)
+    cancelled = await _until_done(future, stop)
     if cancelled is None:
         return future.result()
     if undo is not None and future.exception() is None:
@@ -98,9 +103,15 @@ class Slot:
         if give_back is not None:
             give_back()
 
-    async def run(self, work: Callable[..., R], *args: Any, undo: Callable[[R], object] | None = None) -> R:
+    async def run(
+        self,
+        work: Callable[..., R],
+        *args: Any,
+        undo: Callable[[R], object] | None = None,
+        stop: Callable[[], object] | None = None,
+    ) -> R:
         """As ``run_in_thread``, in the slot's thread."""
-        return await run_in_thread(work, *args, threads=self._threads, undo=undo)
+        return await run_in_thread(work, *args, threads=self._threads, undo=undo, stop=stop)
 
     def inlet(self, work: Callable[[Iterable[bytes]], R], *, depth: int = INLET_DEPTH, batch: int = BATCH) -> Inlet[R]:
         """A way in for one body, which ``work`` reads in the slot's thread."""
@@ -311,7 +322,9 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-async def _until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | None:
+async def _until_done(
+    future: asyncio.Future[Any], stop: Callable[[], object] | None = None
+) -> asyncio.CancelledError | None:
     """Wait for a thread, whatever happens to this task; the cancellation that came meanwhile, if any."""
     cancelled = None
     while not future.done():
@@ -319,4 +332,6 @@ async def _until_done(future: asyncio.Future[Any]) -> asyncio.CancelledError | N
             await asyncio.wait({future})
         except asyncio.CancelledError as error:
             cancelled = error
+            if stop is not None:
+                stop()
     return cancelled

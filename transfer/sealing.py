@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from crypto import SealedStream, Sealer, sealed_size
+from crypto import SEGMENT_SIZE, Layout, SealedStream, Sealer, sealed_size
 from domain.actor import EVERYTHING
 from domain.attachment import AttachmentState
 from domain.errors import BilagaError, BlobsUnavailable, Gone
@@ -23,8 +23,16 @@ from transfer.steps import Steps, unwatched
 log = logging.getLogger(__name__)
 
 
+def pieces(size: int) -> Iterator[int]:
+    """Lengths in which a body of ``size`` bytes is best brought: each piece is then sealed from where it lies."""
+    layout = Layout(size, SEGMENT_SIZE)
+    for number in range(layout.last + 1):
+        start, stop = layout.plain(number)
+        yield stop - start
+
+
 class Sealing:
-    """Seals bodies. Safe to use from any thread; one ``seal`` is one thread's, with one more beside it for SHA-256.
+    """Seals bodies. Safe to use from any thread; one ``seal`` is one thread's, with two more beside it for SHA-256.
 
     ``sniff``: the media type of a file's head (``Sniffer.sniff``). ``scanner`` None: files are marked ``none``.
     ``readback``: read every blob back and compare its digest before it is acknowledged (``VERIFY_UPLOADS=readback``).
@@ -135,6 +143,7 @@ class _Body:
         self._scan = sealing.begin_scan()
         self._meter = sealing.meter(claim)
         self._digest = SideDigest()
+        self._sealed_digest = SideDigest()
         self._head: list[bytes] = []
         self._held = 0
         self._media_type: str | None = None
@@ -145,6 +154,10 @@ class _Body:
         """One chunk further."""
         self._meter.take(len(chunk))
         if self._media_type is not None:
+            self._pass_on(chunk)
+            return
+        if not self._head and len(chunk) >= HEAD_LIMIT:
+            self._begin(bytes(chunk[:HEAD_LIMIT]))
             self._pass_on(chunk)
             return
         self._head.append(bytes(chunk))
@@ -179,16 +192,23 @@ class _Body:
     def close(self) -> None:
         """End what runs beside."""
         self._digest.close()
+        self._sealed_digest.close()
         self._scan.close()
 
     def _let_head_go(self) -> None:
         head = b"".join(self._head)
         self._head = []
-        self._media_type = self._sealing.check_type(self._claim, head[:HEAD_LIMIT])
-        self._writer = self._sealing.create(self._claim)
-        self._sealer = Sealer(self._claim.key, self._claim.context, self._writer.write)
+        self._begin(head[:HEAD_LIMIT])
         if head:
             self._pass_on(head)
+
+    def _begin(self, head: bytes) -> None:
+        claim = self._claim
+        self._media_type = self._sealing.check_type(claim, head)
+        self._writer = self._sealing.create(claim)
+        self._sealer = Sealer(
+            claim.key, claim.context, self._writer.write, expected=claim.declared_size, sha256=self._sealed_digest
+        )
 
     def _pass_on(self, chunk: bytes | memoryview) -> None:
         if self._sealer is None:

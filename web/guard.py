@@ -25,6 +25,7 @@ from domain.errors import (
     UnknownHost,
 )
 from web import problems
+from web.body import CUT
 from web.intake import waits
 from web.pages import wants_page
 from web.services import SERVICES
@@ -136,6 +137,9 @@ def _note(error: BilagaError, request_id: str) -> None:
 
 async def _rest_of_body(request: web.Request, response: web.StreamResponse) -> None:
     """Take in what is left of a refused body up to a limit, so that the client reads the answer; else close (S-3)."""
+    if request.get(CUT):
+        response.force_close()
+        return
     if request.content.at_eof() or not request.can_read_body:
         return
     if waits(request):

@@ -11,18 +11,17 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from domain.errors import BadInput, IncompleteBody, TooSlow
+from domain.errors import BadInput, IncompleteBody
 from storage import Unit
 from transfer import Claim, Incoming, Received, Reception, Sealed, Slot
 from web import bodies, multipart
+from web.body import off_socket
 from web.idempotency import Once
+from web.pace import Pace
 from web.services import SERVICES, Services
 from web.spec import Reply
 
 _TOLD: web.RequestKey[bool] = web.RequestKey("continue-sent", bool)
-# S-79: a body comes in at 1 KiB/s over half a minute, or its connection is needed for others.
-WINDOW = 30.0
-SLOWEST = 1024 * WINDOW
 
 
 def name_in_path(request: web.Request) -> bytes:
@@ -56,27 +55,20 @@ async def go_on(request: web.Request) -> None:
 async def paced(request: web.Request) -> AsyncIterator[bytes]:
     """The body's chunks as they come. Raises IncompleteBody, TooSlow; our own slowness is not counted."""
     loop = asyncio.get_running_loop()
-    waited, got = 0.0, 0
+    pace = Pace()
     while True:
         began = loop.time()
         try:
-            async with asyncio.timeout(WINDOW - waited):
+            async with asyncio.timeout(pace.left):
                 chunk = await request.content.readany()
-        except TimeoutError as error:
-            if got < SLOWEST:
-                raise TooSlow from error
-            waited, got = 0.0, 0
+        except TimeoutError:
+            pace.count(pace.left, 0)
             continue
         except (ConnectionResetError, web.RequestPayloadError) as error:
             raise IncompleteBody from error
         if not chunk:
             return
-        waited += loop.time() - began
-        got += len(chunk)
-        if got >= SLOWEST or waited >= WINDOW:
-            if got < SLOWEST:
-                raise TooSlow
-            waited, got = 0.0, 0
+        pace.count(loop.time() - began, len(chunk))
         yield chunk
 
 
@@ -102,7 +94,7 @@ class Intake:
         """A plain body: one file."""
 
         async def bring(sink: _Sink) -> None:
-            await sink.take(name, self._request.content_length, paced(self._request))
+            await sink.take_all(name)
 
         return await self._whole(bring)
 
@@ -174,6 +166,10 @@ class Intake:
 class _Sink(Protocol):
     """Where the files of a request go."""
 
+    async def take_all(self, name: str | bytes) -> None:
+        """The whole body of the request, as one file."""
+        ...
+
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
         """One file, to its end."""
         ...
@@ -192,14 +188,28 @@ class _Receiving:
         self.claims: list[Claim] = []
         self.sealed: list[Sealed] = []
 
+    async def take_all(self, name: str | bytes) -> None:
+        claim = await self._claim(name, self._request.content_length)
+        body = off_socket(self._request)
+        if body is None:
+            await self._seal(claim, paced(self._request))
+        else:
+            self.sealed.append(await body.through(self._slot, partial(self._reception.seal, claim)))
+
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
+        await self._seal(await self._claim(name, size), chunks)
+
+    async def _claim(self, name: str | bytes, size: int | None) -> Claim:
         reception = self._reception
         claim = await self._slot.run(
             reception.claim, self._incoming(), name, size, undo=lambda claim: reception.abandon([claim])
         )
         self.claims.append(claim)
         await go_on(self._request)
-        async with self._slot.inlet(partial(reception.seal, claim)) as inlet:
+        return claim
+
+    async def _seal(self, claim: Claim, chunks: AsyncIterator[bytes | bytearray]) -> None:
+        async with self._slot.inlet(partial(self._reception.seal, claim)) as inlet:
             async for chunk in chunks:
                 await inlet.put(chunk)
             self.sealed.append(await inlet.finish())
@@ -211,6 +221,9 @@ class _Again:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._digests: list[bytes] = []
+
+    async def take_all(self, name: str | bytes) -> None:
+        await self.take(name, None, paced(self._request))
 
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
         await go_on(self._request)

@@ -13,10 +13,10 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
 
 from aiohttp import web
 
+from web.connection import Connection
 from web.flight import Flight
 from web.services import SERVICES
 
@@ -95,27 +95,6 @@ async def _drain(
         await asyncio.sleep(0.02)
 
 
-class _Connection(web.RequestHandler):
-    """One connection. What aiohttp says of malformed requests quotes them in log and answer, and names itself: ours
-    does neither (S-1, S-82)."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """The answer to what is no request, or, 500, to what even the middlewares failed at; then it is closed."""
-        if status < 500:
-            log.info("malformed request", extra={"status": status, "cause": type(exc).__name__})
-        else:
-            log.error("unforeseen error", exc_info=exc)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way")
-        response = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n", headers={"Server": "bilaga"})
-        response.force_close()
-        return response
-
-
 class _Connections:
     """Makes the protocol of each connection, and ends those whose first request head does not come in time: aiohttp
     itself has no limit on that."""
@@ -128,7 +107,7 @@ class _Connections:
 
     def __call__(self) -> asyncio.Protocol:
         loop = asyncio.get_running_loop()
-        connection = _Connection(
+        connection = Connection(
             self._server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # so aiohttp's own runner says it: none

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from domain.errors import IncompleteBody, TooSlow
-from web import intake
+from web import intake, pace
 
 
 class Body:
@@ -80,7 +80,7 @@ async def test_half_a_kibibyte_a_second_is_too_slow(hours: Hours) -> None:
     began = hours.time()
     with pytest.raises(TooSlow):
         await taken(*[(2.0, KIB)] * 200)
-    assert hours.time() - began <= 2 * intake.WINDOW
+    assert hours.time() - began <= 2 * pace.WINDOW
 
 
 async def test_nothing_for_half_a_minute_is_too_slow(hours: Hours) -> None:

@@ -1,0 +1,46 @@
+"""What Bilaga's uploads are compared with: bare aiohttp that writes each PUT to a file, as it is, unsynced, by name.
+
+``python -m bench.sink FOLDER`` prints ``listening on ADDRESS`` and serves until it is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+
+def application(folder: Path) -> web.Application:
+    """``PUT /NAME`` writes, ``DELETE /NAME`` removes."""
+
+    async def put(request: web.Request) -> web.Response:
+        target = os.open(folder / request.match_info["name"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            async for chunk in request.content.iter_any():
+                os.write(target, chunk)
+        finally:
+            os.close(target)
+        return web.Response(status=201)
+
+    async def delete(request: web.Request) -> web.Response:
+        (folder / request.match_info["name"]).unlink()
+        return web.Response(status=204)
+
+    application = web.Application()
+    application.router.add_put("/{name}", put)
+    application.router.add_delete("/{name}", delete)
+    return application
+
+
+def main() -> None:
+    """Serve."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    web.run_app(application(Path(sys.argv[1])), sock=listener, access_log=None, print=lambda *_: None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""How fast a body must come (S-79): 1 KiB/s over half a minute, or its connection is needed for others."""
+
+from __future__ import annotations
+
+from domain.errors import TooSlow
+
+WINDOW = 30.0
+SLOWEST = 1024 * WINDOW
+
+
+class Pace:
+    """Counts what came and how long it was waited for; our own slowness does not count."""
+
+    def __init__(self) -> None:
+        self._waited = 0.0
+        self._got = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds that may be waited until it is time to ``count``."""
+        return WINDOW - self._waited
+
+    def count(self, waited: float, got: int) -> None:
+        """Further ``got`` bytes after ``waited`` seconds. Raises TooSlow."""
+        self._waited += waited
+        self._got += got
+        if self._got >= SLOWEST or self._waited >= WINDOW:
+            if self._got < SLOWEST:
+                raise TooSlow
+            self._waited, self._got = 0.0, 0

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from crypto.key_documents import KeyDocuments
-from crypto.key_managed_document import ManagedDocument, ManagedGeneration, ManagedState
+from crypto.key_managed_document import ManagedDocument, ManagedGeneration, ManagedState, is_sealed
 from crypto.key_ring import Generation
 from crypto.master_key import MasterKey
 from crypto.opened_keys import OpenedKeys
@@ -44,7 +44,8 @@ def take_over(master: MasterKey, documents: KeyDocuments, opened: OpenedKeys) ->
     """As ``found``, also in place of an older document of the same installation, which was left and is come back to.
     False where another node has been there meanwhile. Then what wrapped the older one is destroyed in the manager.
 
-    Raises Unavailable, MasterRefused, ValueError where the older document is another installation's.
+    Raises Unavailable, MasterRefused, and ValueError where the older document is another installation's or was changed
+    by hand: it names what is destroyed.
     """
     old = documents.load()
     if old is None:
@@ -53,6 +54,8 @@ def take_over(master: MasterKey, documents: KeyDocuments, opened: OpenedKeys) ->
     if before.installation != opened.installation:
         raise ValueError("it belongs to another installation")
     master.ping()
+    if not is_sealed(old, Secret(master.unwrap(None, before.seal_key, before.seal_context()))):
+        raise ValueError("it was changed by hand")
     seal = Secret.generate()
     if not documents.replace(old, _wrapped(master, opened, seal).encode(seal)):
         return False

@@ -181,25 +181,30 @@ class Rotation:
     def _destroy_now(
         self, actor: Actor, number: int, *, forced: bool, guard: Callable[[Unit], None] = _unguarded
     ) -> None:
-        def work(unit: Unit) -> None:
-            guard(unit)
-            self._destroy(unit, actor, number, forced=forced)
+        """Count under the lock of a writing transaction, destroy, write it down.
 
-        self._records.write(work)
-        self._steps("destroyed")
-
-    def _destroy(self, unit: Unit, actor: Actor, number: int, *, forced: bool) -> None:
-        """Count under the lock of a writing transaction, write it down, destroy: nothing can be wrapped in between.
-
-        The ring is no part of the transaction. It comes last, and doing it twice is as doing it once; should the
-        commit fail after it, ``_write_missing`` makes good for the event.
+        Nothing is wrapped under it after the count: it was retired before that, and a ring wraps under the active one
+        alone (one that may learn late of a rotation refuses to destroy before every node has). The ring is no part of
+        a transaction: its key manager may be far away. Doing it twice is as doing it once, and where a crash comes
+        before the event ``_write_missing`` makes good for it.
         """
-        left = unit.keys.count(number)
-        if left:
-            raise StateConflict(f"This generation still wraps {left} keys; re-wrap them first.", keys=left)
-        facts: dict[str, Scalar] = {"generation": number, "forced": forced}
-        self._log.append(unit, Event(EventKind.KEY_DESTROYED, actor, subject(number), facts))
+
+        def count(unit: Unit) -> None:
+            guard(unit)
+            left = unit.keys.count(number)
+            if left:
+                raise StateConflict(f"This generation still wraps {left} keys; re-wrap them first.", keys=left)
+
+        def write_down(unit: Unit) -> None:
+            if not _written(unit, EventKind.KEY_DESTROYED, number):
+                facts: dict[str, Scalar] = {"generation": number, "forced": forced}
+                self._log.append(unit, Event(EventKind.KEY_DESTROYED, actor, subject(number), facts))
+
+        self._records.write(count)
         self._ring.destroy(number)
+        self._steps("generation gone")
+        self._records.write(write_down)
+        self._steps("destroyed")
 
     def _write_missing(self, actor: Actor) -> None:
         """Write down rotations and destructions that the ring knows of and the log does not: a crash came between."""

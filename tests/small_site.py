@@ -1,4 +1,4 @@
-"""A whole site below the web, on the embedded database in a temporary folder: what floor 3's unit tests stand on."""
+"""A whole site below the web, in a temporary folder and on whatever ``tests/site.py`` gives: floor 3's unit tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Pace, Policy,
 from storage import BlobStore
 from storage.blobs.memory import MemoryBlobStore
 from storage.records import Unit
-from storage.records.sqlite import open_site
+from tests.site import ground
 from tickets import Facts, OrganisationFact, TicketFact, View
 
 START = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
@@ -68,7 +68,8 @@ class SmallSite:
 
     def __init__(self, folder: Path, export: Export | None = None) -> None:
         self.clock = FakeClock()
-        self.records = open_site(folder, self.clock)
+        self.ground = ground(folder)
+        self.records = self.ground.records(self.clock)
         self.ring = MemoryKeyRing(self.clock())
         self.keys = Keys(self.ring)
         self.signer = Signer(f"bilaga/{self.ring.installation}", self.ring.secret("audit"))
@@ -79,19 +80,23 @@ class SmallSite:
         self.records.close()
 
 
-class StubbornStore(MemoryBlobStore):
-    """A store that does not let go of some blobs: it fails to delete them, or says it did and did not."""
+class StubbornStore:
+    """A store that does not let go of some blobs: it fails to delete them, or says it did and did not. All else its
+    ``inner`` one does, by default one in memory."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, inner: BlobStore | None = None) -> None:
+        self.inner = inner or MemoryBlobStore()
         self.failing: set[BlobId] = set()
         self.lying: set[BlobId] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
     def delete(self, blob_id: BlobId) -> None:
         if blob_id in self.failing:
             raise BlobsUnavailable
         if blob_id not in self.lying:
-            super().delete(blob_id)
+            self.inner.delete(blob_id)
 
 
 class Crash(BaseException):
@@ -117,7 +122,7 @@ class PurgeSite(SmallSite):
     def __init__(self, folder: Path, policy: Policy | None = None) -> None:
         super().__init__(folder)
         self.policy = policy or Policy.from_mapping({"time_zone": "Europe/Stockholm"})
-        self.blobs = StubbornStore()
+        self.blobs: Any = StubbornStore(self.ground.store())
         self.steps = Steps()
         self.facts = Facts(self.keys, self.log, self.policy.decide, self.clock, self.ring.secret("search"))
         self.view = View(self.keys)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +18,6 @@ from domain.ticket import Organisation, Ticket, TicketStatus
 from keys import Node
 from links import Issued, Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking, UploadGrant
 from storage import BlobStore, Check, Unit
-from storage.blobs.memory import MemoryBlobStore
-from storage.records.sqlite import DATABASE
-from storage.records.upgrade import upgrade
 from tests.small_site import SmallSite
 from transfer import (
     Archiving,
@@ -69,15 +62,6 @@ class StoreDigests:
             return hashlib.sha256(reader.read_at(0, reader.size)).digest()
 
 
-@cache
-def _migrated() -> Path:
-    """An empty database of the present schema: made once, since migrating takes longer than most tests."""
-    path = Path(tempfile.mkdtemp()) / DATABASE
-    atexit.register(shutil.rmtree, path.parent)
-    upgrade(path)
-    return path
-
-
 class TransferSite(SmallSite):
     """A small site with a store, with receiving, sending and links; one ticket stands open."""
 
@@ -91,9 +75,8 @@ class TransferSite(SmallSite):
         readback: Any = None,
         steps: Steps = unwatched,
     ) -> None:
-        shutil.copy(_migrated(), folder / DATABASE)
         super().__init__(folder)
-        self.blobs = blobs or MemoryBlobStore()
+        self.blobs = blobs or self.ground.store()
         self.limits = limits or Limits(max_file_size=1 << 40)
         self.touches: list[tuple[TicketId, datetime]] = []
         self.passcodes = Passcodes(self.log, self.clock, self.ring.secret("passcode"))

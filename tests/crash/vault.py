@@ -24,6 +24,7 @@ from domain.event import EventKind
 from installation import Site
 from server import open_site
 from settings import load
+from tests.site import ground
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -162,6 +163,7 @@ class Vault:
     def __init__(self, folder: Path, nest: Nest, *, made: bool = True, **settings: str) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.ground = ground(self.data)
         self.nest = nest
         self.settings = settings
         self.service: Child | None = None
@@ -173,7 +175,12 @@ class Vault:
     # -- processes -----------------------------------------------------------------------------------------------------
     @property
     def environment(self) -> dict[str, str]:
-        return {"BILAGA_DATA_DIR": str(self.data), "BILAGA_LOG_LEVEL": "warning", **self.settings}
+        return {
+            "BILAGA_DATA_DIR": str(self.data),
+            "BILAGA_LOG_LEVEL": "warning",
+            **self.ground.environment,
+            **self.settings,
+        }
 
     def spawn(self, act: str, *way: str, argv: tuple[str, ...] = ()) -> Child:
         """A process: a command (``bilaga``), or a victim that dies at the end of its way."""

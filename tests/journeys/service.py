@@ -22,6 +22,7 @@ from domain.actor import SYSTEM, Role
 from installation import Site
 from server import open_site
 from settings import load
+from tests.site import ground
 
 BILAGA = str(Path(sys.executable).with_name("bilaga"))
 URN = "urn:bilaga:problem:"
@@ -142,7 +143,9 @@ class Service:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("BILAGA_") and name != "TERM"
         }
+        self.ground = ground(self.data)
         self.environment |= UNLIMITED | {"BILAGA_DATA_DIR": str(self.data), "BILAGA_LOG_LEVEL": "debug"}
+        self.environment |= self.ground.environment
         self.environment |= {f"BILAGA_{name}": value for name, value in settings.items()}
         self.said: list[str] = []
         self.secrets: set[str] = set()

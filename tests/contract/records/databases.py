@@ -37,7 +37,7 @@ class Databases:
     def new(self, template: str | None = None) -> Iterator[str]:
         """The URL of a database of its own: migrated, or a copy of another template."""
         name = f"bilaga_test_{secrets.token_hex(6)}"
-        self.execute("CREATE DATABASE {} TEMPLATE {}", name, template or self.template)
+        self.execute("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template or self.template)
         try:
             yield self.url(name)
         finally:

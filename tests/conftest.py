@@ -1,0 +1,75 @@
+"""On which engines a run's sites stand, and which tests that concerns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.site import EMBEDDED, ENGINES, SITE, cleared, ended, is_embedded
+
+SITES = frozenset(
+    {
+        ("tests.crash.vault", "Vault"),
+        ("tests.journeys.service", "Service"),
+        ("tests.small_site", "PurgeSite"),
+        ("tests.small_site", "SmallSite"),
+        ("tests.transfers", "TransferSite"),
+    }
+)
+"""The classes that are sites, by module and name."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--site",
+        choices=(EMBEDDED, ENGINES),
+        default=EMBEDDED,
+        help="what sites stand on: SQLite, files and a key file, or PostgreSQL and S3 on Ceph; "
+        "the latter runs only tests that use a site",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ[SITE] = config.getoption("--site")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if is_embedded():
+        return
+    chosen = {item for item in items if uses_site(item) and item.get_closest_marker("embedded") is None}
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
+
+
+def uses_site(item: pytest.Item) -> bool:
+    """Whether a test's module, or that of a fixture of its, knows a site."""
+    fixtures = getattr(item, "_fixtureinfo", None)
+    places = [getattr(item, "module", None).__dict__]
+    for definitions in fixtures.name2fixturedefs.values() if fixtures else ():
+        places += [definition.func.__globals__ for definition in definitions if hasattr(definition.func, "__globals__")]
+    return any(
+        (value.__module__, value.__name__) in SITES
+        for place in places
+        for value in place.values()
+        if isinstance(value, type)
+    )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _session_ended() -> Iterator[None]:
+    with ended():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _module_cleared() -> Iterator[None]:
+    with cleared():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _cleared(_session_ended: None, _module_cleared: None) -> Iterator[None]:
+    with cleared():
+        yield

@@ -131,7 +131,8 @@ class Workers:
             worker.leave()
         codes = [await worker.ended() for worker in self._all]
         log.info("workers ended", extra={"codes": codes})
-        return 0 if not any(codes) else 1
+        # One that had not got so far as to mind the signal is ended by it.
+        return 0 if {*codes} <= {0, -signal.SIGTERM} else 1
 
     def _stop(self) -> None:
         if self._stopping.is_set():  # the second time: at once

@@ -127,9 +127,10 @@ class Workers:
         close_door(self._listener)
         await asyncio.sleep(ARRIVAL)
         self._listener.close()
-        for worker in self._all:
+        leaving = self._alive()
+        for worker in leaving:
             worker.leave()
-        codes = [await worker.ended() for worker in self._all]
+        codes = [await worker.ended() for worker in leaving]
         log.info("workers ended", extra={"codes": codes})
         # One that had not got so far as to mind the signal is ended by it.
         return 0 if {*codes} <= {0, -signal.SIGTERM} else 1
@@ -151,9 +152,12 @@ class Workers:
             pass_fds=(descriptor,),
             start_new_session=True,  # a Ctrl-C is ours to pass on
         )
-        self._all = [one for one in self._all if one.process.returncode is None]
+        self._all = self._alive()
         self._all.append(_Worker(process, self._hear))
         return self._all[-1]
+
+    def _alive(self) -> list[_Worker]:
+        return [one for one in self._all if one.process.returncode is None]
 
     def _hear(self, line: str) -> None:
         if line not in self._said:

@@ -12,9 +12,9 @@ What is decided here, and why:
   broke off. Never a writer: of one that failed nothing is known, and its blob is gone already. Nor ``ping``, which
   asks about this very moment.
 - **A breaker of our own**, as no client has one. It goes by ``ping``, so that one blob that cannot be had closes
-  nothing; and as a store that stalls would else hold every caller until the longest time-out, a question that waits
-  for ``slow`` seconds makes the next caller ask for a sign of life. Readers and writers under way are watched and never
-  stopped by it: what has begun may outlive a short outage, or ends in its own way.
+  nothing, and one failure is enough to ask. As a store that stalls would else hold every caller until the longest
+  time-out, a question that waits for ``slow`` seconds makes the next caller ask too. Readers and writers under way are
+  watched and never stopped by it: what has begun may outlive a short outage, or ends in its own way.
 
 Not stamina, which serves single functions well: the tries of a reader and of a listing begin at another place each
 time, its hooks are global, and it logs arguments and errors' texts.
@@ -55,18 +55,17 @@ def _tell(back: bool) -> None:
 class RetryingBlobStore:
     """``BlobStore`` and ``Digesting`` over another one. At most ``attempts``, none begun after ``patience`` seconds.
 
-    Down after ``failures`` in a row, or an answer that takes longer than ``slow`` seconds, and a failing ``probe``,
-    which is asked again every ``pause`` seconds. ``probe``: the store's ``ping``, or one with less patience.
+    Down after ``failures`` in a row, or an answer that takes longer than ``slow`` seconds, and a failing ``ping``,
+    which is asked again every ``pause`` seconds.
     """
 
     def __init__(
         self,
         inner: DigestingStore,
         *,
-        probe: Callable[[], None] | None = None,
         attempts: int = 3,
         patience: float = 5.0,
-        failures: int = 3,
+        failures: int = 1,
         pause: float = 5.0,
         slow: float = 8.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -79,7 +78,7 @@ class RetryingBlobStore:
         self._monotonic = monotonic
         self._breaker = Breaker(
             BlobsUnavailable,
-            probe or inner.ping,
+            inner.ping,
             _tell,
             failures=failures,
             pause=pause,

@@ -28,6 +28,8 @@ from storage.blobs.s3_writer import S3Writer
 
 READ = 1 << 20
 PATIENCE = Patience()
+IMPATIENCE = Patience(connect=2, read=4, attempts=1)
+"""For the question whether all is well right now."""
 
 
 class S3BlobStore:
@@ -50,7 +52,9 @@ class S3BlobStore:
         budget: int = BUDGET,
         session: boto3.session.Session | None = None,
     ) -> None:
-        self._bucket = Bucket(parse_place(url), patience=patience, connections=connections, session=session)
+        place, session = parse_place(url), session or boto3.session.Session()
+        self._bucket = Bucket(place, patience=patience, connections=connections, session=session)
+        self._impatient = Bucket(place, patience=IMPATIENCE, connections=4, session=session)
         self._regions = allowed_regions
         self._executor = ThreadPoolExecutor(uploaders, thread_name_prefix="part")
         self._budget = Budget(budget)
@@ -133,11 +137,12 @@ class S3BlobStore:
 
     def ping(self) -> None:
         with translating():
-            put_probe(self._bucket, f"{self._bucket.place.prefix}probe-{secrets.token_hex(8)}", remove=True)
+            put_probe(self._impatient, f"{self._bucket.place.prefix}probe-{secrets.token_hex(8)}", remove=True)
 
     def close(self) -> None:
         self._executor.shutdown(cancel_futures=True)
         self._bucket.close()
+        self._impatient.close()
 
     def digest(self, blob_id: BlobId) -> bytes:
         digest = hashlib.sha256()

@@ -28,11 +28,11 @@ _CODE = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 class Patience:
     """Seconds until a connection stands, seconds without a byte, and how often a request is made in all. Between two
     of them the client waits up to a second, then two (``standard``), so the longest silence is known: by default some
-    93 s."""
+    41 s, less than a minute, which is when proxies give up on us."""
 
     connect: float = 5
-    read: float = 30
-    attempts: int = 3
+    read: float = 20
+    attempts: int = 2
 
 
 @dataclass(frozen=True, slots=True)

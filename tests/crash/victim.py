@@ -24,17 +24,20 @@ from typing import Any
 import logs
 import service
 from cli import audit, fsck, keys, link, main, purge, serve
+from crypto import openbao
 from domain.actor import SYSTEM
 from installation import Site
 from keys import Rotation
 from listener import open_listener
 from server import open_site
 from settings import load
+from storage.blobs import s3
 from storage.blobs.disk import Disk
 from storage.blobs.file import FileBlobStore
+from storage.records import postgres
 
 _PR_SET_PDEATHSIG = 1
-LOADED = (audit, fsck, keys, link, purge, serve)
+LOADED = (audit, fsck, keys, link, purge, serve, openbao, postgres, s3)
 CHANGE = "change "
 SYSTEM_CALLS = frozenset({"open", "os.link", "os.rename"})
 """Audit events of the interpreter, which come before the call, that are points: where there is no seam of ours."""

@@ -29,7 +29,7 @@ def inner(time: Time) -> FlakyStore:
 
 @pytest.fixture
 def store(inner: FlakyStore, time: Time) -> RetryingBlobStore:
-    return RetryingBlobStore(inner, sleep=time.sleep, monotonic=time)
+    return RetryingBlobStore(inner, failures=3, sleep=time.sleep, monotonic=time)
 
 
 @pytest.fixture
@@ -221,14 +221,18 @@ def test_a_store_that_is_full_answers(store, inner, blob_id):
     assert inner.asked["ping"] == 1
 
 
-def test_the_sign_of_life_may_be_asked_of_somebody_with_less_patience(inner, time, blob_id):
-    asked: list[float] = []
-    store = RetryingBlobStore(inner, probe=lambda: asked.append(time.now), sleep=time.sleep, monotonic=time)
-    for _ in range(3):
-        inner.fail("stat", 3)
-        failing(store, blob_id)
+def test_one_failure_is_enough_to_ask(inner, time, blob_id):
+    store = RetryingBlobStore(inner, sleep=time.sleep, monotonic=time)
+    inner.fail("stat", 3)
+    failing(store, blob_id)
     assert store.stat(blob_id) is not None
-    assert (len(asked), inner.asked["ping"]) == (1, 0)
+    time.now += 5
+    inner.down = True
+    failing(store, blob_id)
+    asked = inner.asked["stat"]
+    for _ in range(9):
+        failing(store, blob_id)
+    assert (inner.asked["stat"], inner.asked["ping"]) == (asked, 2)
 
 
 def test_closing_closes_the_store_behind(store, inner):

@@ -77,8 +77,11 @@ class Openbao:
         return name
 
     def wrap(self, key: str | None, plaintext: bytes, context: KeyContext) -> bytes:
+        name = key or self._key
+        # Transit silently makes a key where somebody encrypts under a name that it does not know, if he may make keys.
+        self._look_for(name)
         body = {"plaintext": _base64(plaintext), "associated_data": _associated(context)}
-        answer = self._asked("POST", f"encrypt/{key or self._key}", body)
+        answer = self._asked("POST", f"encrypt/{name}", body)
         return _text(answer, "ciphertext").encode("ascii")
 
     def unwrap(self, key: str | None, wrapped: bytes, context: KeyContext) -> bytes:
@@ -103,13 +106,16 @@ class Openbao:
             raise MasterRefused(f"still has the key {key} after deleting it")
 
     def ping(self) -> None:
-        """It looks at the key: transit silently makes one where somebody encrypts under a name it does not know."""
-        answer = self._ask("GET", f"keys/{self._key}")
-        if answer.status == 404:
-            raise MasterRefused(f"has no key {self._key!r} at {self._mount}/: make it, or mend the address")
-        _check(answer)
-        if answer.data.get("type") not in {"aes256-gcm96", "chacha20-poly1305"} or answer.data.get("derived"):
+        found = self._look_for(self._key).data
+        if found.get("type") not in {"aes256-gcm96", "chacha20-poly1305"} or found.get("derived"):
             raise MasterRefused(f"has a key {self._key!r} of another type than aes256-gcm96, not derived")
+
+    def _look_for(self, name: str) -> Answer:
+        answer = self._ask("GET", f"keys/{name}")
+        if answer.status == 404:
+            raise MasterRefused(f"has no key {name!r} at {self._mount}/: make it, or mend the address")
+        _check(answer)
+        return answer
 
     def _asked(self, method: str, path: str, body: Mapping[str, object]) -> Answer:
         answer = self._ask(method, path, body)

@@ -52,9 +52,9 @@ class S3BlobStore:
         budget: int = BUDGET,
         session: boto3.session.Session | None = None,
     ) -> None:
-        place, session = parse_place(url), session or boto3.session.Session()
+        place = parse_place(url)
         self._bucket = Bucket(place, patience=patience, connections=connections, session=session)
-        self._impatient = Bucket(place, patience=IMPATIENCE, connections=4, session=session)
+        self._impatient = Bucket(place, patience=IMPATIENCE, connections=4, session=self._bucket.session)
         self._regions = allowed_regions
         self._executor = ThreadPoolExecutor(uploaders, thread_name_prefix="part")
         self._budget = Budget(budget)

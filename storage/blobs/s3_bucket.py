@@ -76,8 +76,8 @@ class Bucket:
         }
         region = place.region or (None if place.endpoint is None else "us-east-1")
         try:
-            session = session or boto3.session.Session()
-            self.client: Any = session.client(
+            self.session = session or boto3.session.Session()
+            self.client: Any = self.session.client(
                 "s3", region_name=region, endpoint_url=place.endpoint, config=Config(**settings)
             )
         except (BotoCoreError, ValueError) as error:

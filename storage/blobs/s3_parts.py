@@ -26,8 +26,9 @@ def part_size(number: int, written: int, expected: int | None) -> int:
     """Bytes of the part with this number (from 1), begun after ``written`` bytes.
 
     As far as the forecast reaches, all parts are alike: 8 MiB up to 74 GiB, 11 MiB at 100 GiB, 111 MiB at 1 TiB. Where
-    nobody said how long it will be, or it was too little, parts of 8 MiB up to the thousandth, then each 25 KiB longer:
-    19 MiB at 12 GiB, 70 MiB at 100 GiB, 228 MiB at the very end; so that whatever comes fits.
+    nobody said how long it will be, parts of 8 MiB up to the thousandth, then each 25 KiB longer: 19 MiB at 12 GiB,
+    70 MiB at 100 GiB, 228 MiB at the very end; so that whatever comes fits. So it is behind a forecast, and then at
+    least another 100 GiB fit.
     """
     if expected is not None and written < expected:
         fitting = -(-min(expected, LARGEST) // (MOST_PARTS - _SPARE))
@@ -59,12 +60,12 @@ class Budget:
 class PartBuffer:
     """The memory of one part, used again for the next. It grows as it fills, so a small blob takes little."""
 
-    def __init__(self, capacity: int, first: int) -> None:
+    def __init__(self, capacity: int, first: int, *, charged: int = 0) -> None:
         self.content = bytearray(min(capacity, max(first, 64 << 10)))
         self.capacity = capacity
         self.used = 0
-        self.charged = 0
-        """Bytes of the budget that it holds."""
+        self.charged = charged
+        """Bytes of the budget that it holds; none: it is its writer's own."""
 
     @property
     def full(self) -> bool:

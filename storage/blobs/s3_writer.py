@@ -24,7 +24,7 @@ from domain.errors import BilagaError, BlobsUnavailable, StorageFull
 from domain.ids import BlobId
 from storage.blobs.port import BlobStat
 from storage.blobs.s3_bucket import Bucket, Head, code_of, etag_of, status_of, translated, translating
-from storage.blobs.s3_parts import AHEAD, LARGEST, Budget, PartBuffer, part_size
+from storage.blobs.s3_parts import AHEAD, LARGEST, MOST_PARTS, Budget, PartBuffer, part_size
 from storage.blobs.s3_remains import ABORTED, erase
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class S3Writer:
         executor: Executor,
         budget: Budget,
         ended: Callable[[], None],
+        cut: Callable[[int, int, int | None], int] = part_size,
     ) -> None:
         self._bucket = bucket
         self._blob_id = blob_id
@@ -55,16 +56,18 @@ class S3Writer:
         self._executor = executor
         self._budget = budget
         self._tell_ended = ended
+        self._cut = cut
         self._turn = Lock()
         self._open = True
         self._size = 0
         self._parts: list[Future[bytes]] = []
         """Of each part that was sent off: the digest it has, for the store and for us."""
         self._sent: deque[tuple[Future[bytes], PartBuffer]] = deque()
+        self._borrowed = 0
         self._comparable = True
         self._wanted: tuple[int, str | None] | None = None
         """Size and ETag of the object that may be there since we asked for it."""
-        self._buffer = PartBuffer(part_size(1, 0, expected), expected or 0)
+        self._buffer = PartBuffer(cut(1, 0, expected), expected or 0)
 
     # -- in ------------------------------------------------------------------------------------------------------------
     def write(self, view: memoryview | bytes) -> None:
@@ -103,17 +106,31 @@ class S3Writer:
         """Memory for the next part: new as long as there is room, else that of a part that has arrived. So whoever
         writes faster than the store takes waits here; and as one's own parts always arrive, nobody waits for others.
         """
-        size = part_size(len(self._parts) + 1, self._size, self._expected)
+        if len(self._parts) == MOST_PARTS:
+            raise StorageFull
+        size = self._cut(len(self._parts) + 1, self._size, self._expected)
         if len(self._sent) <= AHEAD and not self._sent[0][0].done() and self._budget.take(size):
-            self._buffer = PartBuffer(size, size)
-            self._buffer.charged = size
+            self._borrowed += size
+            self._buffer = PartBuffer(size, size, charged=size)
             return
         future, self._buffer = self._sent.popleft()
         future.result()
+        while self._buffer.charged and not self._recharge(self._buffer, size):
+            # Parts have grown, and the others' have, too: go on with fewer. The one of our own is among those sent.
+            future, self._buffer = self._sent.popleft()
+            future.result()
         self._buffer.begin(size)
-        if self._buffer.charged:
-            self._budget.give(self._buffer.charged - size)
-            self._buffer.charged = size
+
+    def _recharge(self, buffer: PartBuffer, size: int) -> bool:
+        """Borrow for a part of another size, or give all of it back."""
+        if size > buffer.charged and not self._budget.take(size - buffer.charged):
+            self._budget.give(buffer.charged)
+            self._borrowed -= buffer.charged
+            return False
+        self._budget.give(max(0, buffer.charged - size))
+        self._borrowed += size - buffer.charged
+        buffer.charged = size
+        return True
 
     def _put_part(self, number: int, content: bytearray) -> bytes:
         if not self._open:
@@ -251,7 +268,8 @@ class S3Writer:
 
     def _end(self) -> None:
         self._open = False
-        self._budget.give(self._buffer.charged + sum(buffer.charged for _, buffer in self._sent))
+        self._budget.give(self._borrowed)
+        self._borrowed = 0
         self._sent.clear()
         self._buffer = PartBuffer(0, 0)
         self._tell_ended()

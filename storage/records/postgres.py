@@ -34,7 +34,7 @@ __all__ = ["PostgresRecords", "upgrade"]
 T = TypeVar("T")
 
 CONNECTIONS = 16
-"""Of readers; the writer has one more."""
+"""One of them is the writer's."""
 GATHERED = 16
 """Works in one turn: enough to share a commit, and the nodes that wait behind it wait 50 ms."""
 
@@ -48,8 +48,8 @@ _VACUUM_KEYS = "VACUUM wrapped_keys"
 class PostgresRecords:
     """``ports.records.Records`` on a database that ``upgrade`` has made.
 
-    ``url``: libpq's, with its parameters (``sslmode``, several hosts, …). ``connections``: of readers. ``patience``:
-    seconds to wait for an answer, ``resolve``: seconds to find out what became of a commit that nobody answered.
+    ``url``: libpq's, with its parameters (``sslmode``, several hosts, …). ``connections``: at most, from two.
+    ``patience``: seconds to wait for an answer; ``resolve``: seconds to find out what became of a commit without one.
 
     Raises Misconfigured where the URL, the role or the server's settings are not as they must be, SchemaOld where the
     schema is not ours, RecordsUnavailable where the server does not answer.
@@ -64,7 +64,7 @@ class PostgresRecords:
         resolve: float = RESOLVE_SECONDS,
     ) -> None:
         self._reading = postgres_engine.engine(
-            url, begin=postgres_engine.READ, connections=connections, patience=patience
+            url, begin=postgres_engine.READ, connections=max(1, connections - 1), patience=patience
         )
         self._writing = postgres_engine.engine(url, begin=postgres_engine.WRITE, connections=1, patience=patience)
         try:

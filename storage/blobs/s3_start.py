@@ -33,13 +33,12 @@ _KEYS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 _LEGACY_REGIONS = {"EU": "eu-west-1"}
 
 
-def put_probe(bucket: Bucket, key: str, *, remove: bool) -> str | None:
-    """Write a few bytes, and take them away again; the version that they are, where the bucket has versions."""
+def put_probe(bucket: Bucket, key: str, *, remove: bool) -> None:
+    """Write a few bytes, and take them away again: that very version, where the bucket has versions."""
     digest = base64.b64encode(hashlib.md5(PROBE, usedforsecurity=False).digest()).decode()
-    version: str | None = bucket.ask("put_object", Key=key, Body=PROBE, ContentMD5=digest).get("VersionId")
+    version = bucket.ask("put_object", Key=key, Body=PROBE, ContentMD5=digest).get("VersionId")
     if remove:
         bucket.ask("delete_object", Key=key, **({} if version is None else {"VersionId": version}))
-    return version
 
 
 class StartCheck:
@@ -129,7 +128,7 @@ class StartCheck:
     # -- what may be done in it ------------------------------------------------------------------------------------
     def _try_bytes(self, key: str) -> None:
         with self._needing("s3:PutObject"):
-            version = put_probe(self._bucket, key, remove=False)
+            put_probe(self._bucket, key, remove=False)
         self._bucket.conditional = self._heeds_conditions(key)
         with self._needing("s3:GetObject"):
             if self._bucket.ask("get_object", Key=key)["Body"].read() != PROBE:
@@ -141,9 +140,9 @@ class StartCheck:
             with self._needing(action):
                 self._bucket.ask("delete_object", Key=key, VersionId=one.version)
         with self._needing("s3:ListBucket"):
-            gone = self._bucket.head(key) is None
-        if not found or not gone or versions(self._bucket, key):
-            raise _wrong(f"what is deleted does not go away (a probe, version {version})")
+            gone = self._bucket.head(key) is None and not versions(self._bucket, key)
+        if not found or not gone:
+            raise _wrong("what is deleted does not go away")
 
     def _heeds_conditions(self, key: str) -> bool:
         try:

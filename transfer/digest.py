@@ -1,19 +1,22 @@
-"""SHA-256 of a body in a thread beside the one that seals it: hashing is the slower half, and neither waits in line."""
+"""SHA-256 in a thread beside the one that seals: hashing is the slower half, and neither waits in line."""
 
 from __future__ import annotations
 
 import hashlib
 import queue
 import threading
+from collections.abc import Callable
 
 
 class SideDigest:
     """One chunk is hashed at a time; ``update`` returns at once when the chunk before is done.
 
-    The first chunk is hashed in place, so a small body starts no thread. Not for several threads at once.
+    The first chunk is hashed in place, so a small body starts no thread; so is every one for which ``room`` says that
+    all cores are busy anyway. Not for several threads at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: Callable[[], bool] = lambda: True) -> None:
+        self._room = room
         self._sha256 = hashlib.sha256()
         self._queue: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
         self._free = threading.Semaphore()
@@ -22,8 +25,9 @@ class SideDigest:
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Hash more. The chunk's memory must not change before ``settle`` or the next ``update`` returns."""
-        if not self._begun:
+        if not self._begun or not self._room():
             self._begun = True
+            self.settle()
             self._sha256.update(chunk)
             return
         if self._thread is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from crypto import SEGMENT_SIZE, Layout, SealedStream, Sealer, sealed_size
@@ -58,6 +60,9 @@ class Sealing:
         self._scanner = scanner
         self._readback = readback
         self._steps = steps
+        self._cores = len(os.sched_getaffinity(0))
+        self._lock = threading.Lock()
+        self._bodies = 0
 
     def check_ready(self) -> None:
         """Raises ScannerUnavailable where a scanner is configured and does not answer: asked before the body."""
@@ -73,6 +78,8 @@ class Sealing:
         ``chunks`` raises: then no blob is left.
         """
         body = _Body(self, claim)
+        with self._lock:
+            self._bodies += 1
         try:
             for chunk in chunks:
                 body.take(chunk)
@@ -81,9 +88,19 @@ class Sealing:
             body.discard()
             raise
         finally:
+            with self._lock:
+                self._bodies -= 1
             body.close()
 
+    def _room(self) -> bool:
+        """Whether there are cores for digests beside the bodies; else each hashes by itself, and saves handing over."""
+        return self._bodies < self._cores
+
     # -- for a body under way ----------------------------------------------------------------------------------------
+    def digest(self) -> SideDigest:
+        """A digest for one body, of what goes in or of what comes out."""
+        return SideDigest(self._room)
+
     def begin_scan(self) -> BodyScan:
         """A scan for one body; one that says ``none`` where no scanner is configured."""
         return BodyScan(self._scanner)
@@ -142,8 +159,8 @@ class _Body:
         self._claim = claim
         self._scan = sealing.begin_scan()
         self._meter = sealing.meter(claim)
-        self._digest = SideDigest()
-        self._sealed_digest = SideDigest()
+        self._digest = sealing.digest()
+        self._sealed_digest = sealing.digest()
         self._head: list[bytes] = []
         self._held = 0
         self._media_type: str | None = None

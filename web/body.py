@@ -64,7 +64,13 @@ class Body:
     """What came ``early``, and ``left`` bytes from ``wire``, a descriptor of its own of the connection's socket."""
 
     def __init__(
-        self, request: web.Request, connection: Connection, wire: socket.socket, early: bytes, left: int
+        self,
+        request: web.Request,
+        connection: Connection,
+        wire: socket.socket,
+        early: bytes,
+        left: int,
+        pace: Pace | None = None,
     ) -> None:
         self._request = request
         self._connection = connection
@@ -72,7 +78,7 @@ class Body:
         self._size = len(early) + left
         self._early = memoryview(early)
         self._left = left
-        self._pace = Pace()
+        self._pace = pace or Pace()
         self._stopped = False
         self._over = False
         self._dry = False

@@ -5,26 +5,28 @@ from __future__ import annotations
 from domain.errors import TooSlow
 
 WINDOW = 30.0
-SLOWEST = 1024 * WINDOW
+SLOWEST = 1024
 
 
 class Pace:
-    """Counts what came and how long it was waited for; our own slowness does not count."""
+    """Counts what came and how long it was waited for; our own slowness does not count. ``window`` in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: float = WINDOW) -> None:
+        self._window = window
         self._waited = 0.0
         self._got = 0
 
     @property
     def left(self) -> float:
         """Seconds that may be waited until it is time to ``count``."""
-        return WINDOW - self._waited
+        return self._window - self._waited
 
     def count(self, waited: float, got: int) -> None:
         """Further ``got`` bytes after ``waited`` seconds. Raises TooSlow."""
         self._waited += waited
         self._got += got
-        if self._got >= SLOWEST or self._waited >= WINDOW:
-            if self._got < SLOWEST:
+        enough = self._got >= SLOWEST * self._window
+        if enough or self._waited >= self._window:
+            if not enough:
                 raise TooSlow
             self._waited, self._got = 0.0, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _SYNC_FILE_RANGE_WRITE = 2
 _FALLOC_FL_KEEP_SIZE = 1
+DIRECT_UNIT = 4096
+"""Bytes of which length and offset of a direct write, and its place in memory, are multiples on every usual disk."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # File systems and kernels without RENAME_NOREPLACE say one of these.
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
@@ -122,6 +125,16 @@ class Disk:
     def write(self, descriptor: int, view: memoryview) -> int:
         """Bytes written, perhaps fewer than given."""
         return os.write(descriptor, view)
+
+    def go_direct(self, descriptor: int, *, direct: bool) -> bool:
+        """Let writes go from our memory to the disk itself, past the page cache, or not; False where the file system
+        has no such way. A write that does not fit it (``DIRECT_UNIT``) then fails with EINVAL."""
+        try:
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_DIRECT
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT if direct else flags)
+        except OSError:
+            return False
+        return direct
 
     def allocate(self, descriptor: int, offset: int, length: int) -> None:
         """Set room aside for a range, the file's size unchanged; where there is no such call, nothing: never glibc's

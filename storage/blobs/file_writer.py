@@ -11,6 +11,7 @@ from typing import Self
 
 from domain.errors import BilagaError, BlobsUnavailable
 from domain.ids import BlobId
+from storage.blobs.disk import DIRECT_UNIT
 from storage.blobs.port import BlobStat
 from storage.blobs.volume import Volume, translating
 
@@ -24,7 +25,9 @@ class FileWriter:
     """``BlobWriter``. ``part`` is open as ``descriptor``, empty, and becomes ``path``; ``expected`` bytes, or None.
 
     Room is set aside as the blob grows (0.24 instead of 0.30 s of CPU a GiB on ext4, best of ten), but never all of it
-    at once: what somebody only declares takes nothing from the others.
+    at once: what somebody only declares takes nothing from the others. A large blob's whole segments go to the disk
+    past the page cache, which would cost a copy and the memory for it (docs/performance.md); its end, and all of it
+    where the file system cannot do that, goes through the cache.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class FileWriter:
         self._expected = expected or 0
         self._allocated = 0
         self._room = SMALL if self._expected <= SMALL else 0
+        self._direct: bool | None = None
 
     def write(self, view: memoryview | bytes) -> None:
         descriptor = self._open()
@@ -54,15 +58,30 @@ class FileWriter:
     def _write(self, descriptor: int, left: memoryview) -> None:
         if self._size + len(left) > self._room:
             self._find_room(descriptor, len(left))
+            if self._direct is None:
+                self._direct = self._disk.go_direct(descriptor, direct=True)
         while left:
-            written = self._disk.write(descriptor, left)
+            written = self._write_some(descriptor, left)
             if written <= 0:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._size += written
             left = left[written:]
-        if self._size - self._flushed >= WRITEBACK:
+        if self._direct:
+            self._flushed = self._size
+        elif self._size - self._flushed >= WRITEBACK:
             self._disk.start_writeback(descriptor, self._flushed, self._size - self._flushed)
             self._flushed = self._size
+
+    def _write_some(self, descriptor: int, left: memoryview) -> int:
+        if self._direct and not self._size % DIRECT_UNIT and not len(left) % DIRECT_UNIT:
+            try:
+                return self._disk.write(descriptor, left)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        if self._direct:
+            self._direct = self._disk.go_direct(descriptor, direct=False)
+        return self._disk.write(descriptor, left)
 
     def _find_room(self, descriptor: int, wanted: int) -> None:
         """Whatever was declared and found at the beginning: others write too, and the reserve is everybody's."""

@@ -18,7 +18,8 @@ OTHER = Place("vault", "a/", "https://s3.example", "eu-north-1")
 
 
 def refused(status: int, code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "operation")
+    said: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "operation")
 
 
 class FakeBucket(Bucket):

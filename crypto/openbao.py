@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _PORT = 8200
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _TOKEN = re.compile(r"[!-~]{1,4096}")
 _NAMES = frozenset({"mount", "namespace", "tls", "ca"})
 _NOT_OURS = ("message authentication failed", "invalid ciphertext")

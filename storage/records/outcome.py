@@ -1,7 +1,7 @@
-"""What became of a COMMIT that nobody answered (S-16): PostgreSQL remembers how every transaction ended.
+"""What became of a COMMIT that nobody answered (S-16): each leaves a mark, which is there if and only if it happened.
 
-A transaction's number means nothing on a server that was promoted meanwhile: it may be given out there again. So the
-timeline goes with it, and where that is another one now, nobody knows.
+PostgreSQL's own memory (``pg_xact_status``) does not do: after a crash it gives a transaction's number once more, where
+nothing of that transaction had reached the disk, and so does a standby that was promoted.
 """
 
 from __future__ import annotations
@@ -10,54 +10,49 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
-
-from storage.records.postgres_engine import alone
+from sqlalchemy.exc import DBAPIError
 
 RESOLVE_SECONDS = 20.0
-"""How long to ask: longer than a server takes to notice that we are gone (``IDLE_SECONDS``)."""
-_PAUSE = 0.05
-_LONGEST_PAUSE = 0.5
+"""How long to ask: longer than a server takes to notice that we are gone (``postgres_engine.IDLE_SECONDS``)."""
+SWEEP = "DELETE FROM commits WHERE at < now() - interval '1 day'"
+"""Writers that have not written for so long have died, or have nothing to ask."""
 
-_TIMELINE = "left(pg_walfile_name(pg_current_wal_lsn()), 8)"
-_MARK = f"SELECT pg_current_xact_id()::text, {_TIMELINE}"
+_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+_LEAVE = (
+    "INSERT INTO commits (writer, number) VALUES (%(writer)s, %(number)s) "
+    "ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = now()"
+)
+_LAST = "SELECT number FROM commits WHERE writer = %(writer)s"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A transaction: its number, and the timeline of the server that gave it."""
+    """A transaction: which of its writer's it is. A writer has one at a time, and its last mark alone is kept."""
 
+    writer: str
     number: int
-    timeline: str
 
 
-def mark(connection: Connection) -> Mark:
-    """The mark of the transaction that runs on a connection: to be taken before its COMMIT is sent."""
-    number, timeline = connection.exec_driver_sql(_MARK).one()
-    return Mark(int(number), timeline)
+def leave(connection: Connection, mark: Mark) -> None:
+    """Leave a mark in the transaction that runs on a connection."""
+    connection.exec_driver_sql(_LEAVE, {"writer": mark.writer, "number": mark.number})
 
 
-def committed(engine: Engine, sought: Mark, *, patience: float = RESOLVE_SECONDS) -> bool | None:
-    """Whether a transaction was committed; None where nobody could tell within ``patience`` seconds."""
+def committed(engine: Engine, mark: Mark, *, patience: float = RESOLVE_SECONDS) -> bool | None:
+    """Whether the transaction that left a mark was committed; None where nobody could tell in time.
+
+    ``engine`` begins with a turn: whoever has it knows that the transaction in question, which had it, has ended.
+    """
     deadline = time.monotonic() + patience
     pause = _PAUSE
     while True:
         try:
-            row = alone(engine, f"SELECT pg_xact_status('{sought.number}'::xid8), {_TIMELINE}")
-        except OperationalError:
-            row = None  # it is down, or starts
-        except DBAPIError:
-            return None  # a number of the future, or a standby: another server than the one we spoke to
-        if row is not None:
-            status, timeline = row
-            if timeline != sought.timeline:
+            with engine.begin() as connection:
+                last = connection.exec_driver_sql(_LAST, {"writer": mark.writer}).scalar_one_or_none()
+            return bool(last == mark.number)
+        except DBAPIError:  # it is down, starts, or still waits: for a standby, for a COMMIT that never comes
+            if time.monotonic() > deadline:
                 return None
-            # While it waits for a standby, or for a COMMIT that never comes, it is in progress.
-            if status in {"committed", "aborted"}:
-                return bool(status == "committed")
-            if status is None:
-                return None
-        if time.monotonic() > deadline:
-            return None
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

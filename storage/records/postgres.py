@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from domain.errors import RecordsUnavailable
 from storage.records import postgres_engine
-from storage.records.outcome import RESOLVE_SECONDS
+from storage.records.outcome import RESOLVE_SECONDS, SWEEP
 from storage.records.ports.records import Unit
 from storage.records.postgres_engine import alone, was_dead
 from storage.records.postgres_upgrade import upgrade
@@ -112,6 +112,7 @@ class PostgresRecords:
     def tidy(self) -> None:
         """Take destroyed keys out of their table's pages. Nothing overwrites them in PostgreSQL's files, its log or its
         backups: that horizon is the destruction of the generation that wrapped them (S-39, ``docs/postgresql.md``)."""
+        self._alone(SWEEP)
         if self._alone(_DEAD_KEYS) is not None:
             self._alone(_VACUUM_KEYS, patience=postgres_engine.ANSWER_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.errors import OutcomeUnknown, RecordsUnavailable
 from storage.records.batch import Job
-from storage.records.outcome import RESOLVE_SECONDS, committed, mark
+from storage.records.outcome import RESOLVE_SECONDS, Mark, committed, leave
 from storage.records.postgres_engine import was_dead
 from storage.records.translate import translated
 
@@ -36,6 +37,7 @@ class PostgresBatch:
     def __init__(self, engine: Engine, *, resolve: float = RESOLVE_SECONDS) -> None:
         self._engine = engine
         self._resolve = resolve
+        self._last = Mark(str(uuid.uuid4()), 0)
 
     def __call__(self, jobs: Sequence[Job], /) -> None:
         conflicts = reconnections = 0
@@ -58,10 +60,12 @@ class PostgresBatch:
                 return
 
     def _run(self, jobs: Sequence[Job]) -> None:
+        # Never the same twice, whatever became of the one before.
+        this = self._last = Mark(self._last.writer, self._last.number + 1)
         with self._engine.connect() as connection:
             transaction = connection.begin()
             try:
-                this = mark(connection)
+                leave(connection, this)
                 _run_each(connection, jobs)
                 if len(jobs) == 1 and jobs[0].error is not None:
                     transaction.rollback()

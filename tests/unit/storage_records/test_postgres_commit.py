@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import wait
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import psycopg
 import pytest
@@ -14,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.errors import NotFound, OutcomeUnknown, RecordsUnavailable, StorageFull
 from storage.records import postgres_engine
-from storage.records.outcome import Mark, committed, mark
+from storage.records.outcome import Mark, committed, leave
 from storage.records.postgres import PostgresRecords
 from storage.records.turn import TRIES
 from tests.faults.proxy import NONE, Faults, Proxy
@@ -126,29 +125,38 @@ def engine(url):
 
 
 def test_how_a_transaction_ended_is_known_by_its_mark(engine):
-    for ends_well in (True, False):
+    for number, ends_well in enumerate((True, False, True), start=1):
+        this = Mark("writer", number)
         with engine.connect() as connection:
             transaction = connection.begin()
-            this = mark(connection)
-            assert committed(engine, this, patience=0.1) is None  # it runs
+            leave(connection, this)
             if ends_well:
                 transaction.commit()
             else:
                 transaction.rollback()
         assert committed(engine, this) is ends_well
+    assert committed(engine, Mark("another", 3)) is False
 
 
-@pytest.mark.parametrize("other", [{"timeline": "000000FF"}, {"number": 1 << 40}])
-def test_a_mark_says_nothing_on_a_server_that_was_promoted(engine, other):
-    with engine.begin() as connection:
-        this = mark(connection)
-    assert committed(engine, replace(this, **other)) is None
+def test_a_transaction_that_still_runs_is_waited_for(engine):
+    this = Mark("writer", 1)
+    with ThreadPoolExecutor(1) as other, engine.connect() as connection:
+        transaction = connection.begin()
+        leave(connection, this)
+        outcome = other.submit(committed, engine, this)
+        while connection.exec_driver_sql("SELECT 1 FROM pg_locks WHERE NOT granted").first() is None:
+            pass
+        assert not outcome.done()
+        transaction.commit()
+        assert outcome.result(10) is True
 
 
-def test_a_mark_that_the_server_has_forgotten_says_nothing(engine):
-    with engine.begin() as connection:
-        this = mark(connection)
-    assert committed(engine, Mark(4, this.timeline)) is None
+def test_marks_of_writers_that_are_gone_are_swept(records, person):
+    records.write(lambda unit: None)
+    person.execute("INSERT INTO commits VALUES ('gone', 7, now() - interval '25 hours')")
+    records.tidy()
+    assert person.execute("SELECT count(*) FROM commits WHERE writer = 'gone'").fetchone() == (0,)
+    assert person.execute("SELECT number FROM commits").fetchall() == [(1,)]
 
 
 # -- somebody who takes no turn ----------------------------------------------------------------------------------------

@@ -46,7 +46,8 @@ async def run_in_thread(
     cancelled = await _until_done(future, stop)
     if cancelled is None:
         return future.result()
-    if undo is not None and future.exception() is None:
+    failure = future.exception()  # seen here, or asyncio complains of it later
+    if undo is not None and failure is None:
         undone = loop.run_in_executor(threads, undo, future.result())
         await _until_done(undone)
         undone.result()

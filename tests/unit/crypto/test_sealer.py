@@ -69,6 +69,49 @@ def test_a_full_segment_waits_until_it_is_known_whether_it_is_the_last():
     assert len(pieces) == 1
 
 
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("write_size", [3, FIRST, STEP, 64, 1000])
+def test_a_stream_of_an_expected_length_is_the_same_stream(length, write_size):
+    plain = bytes(number % 251 for number in range(length))
+    sealed = bytearray()
+    sealer = Sealer(KEY, CONTEXT, sealed.extend, segment_size=64, expected=length)
+    for at in range(0, length, write_size):
+        sealer.write(plain[at : at + write_size])
+    sealer.finish()
+    assert sealed == by_the_book(sealed, plain, 64)
+
+
+def test_a_full_segment_goes_at_once_where_more_is_expected_and_the_last_one_waits():
+    pieces: list[memoryview] = []
+    sealer = Sealer(KEY, CONTEXT, pieces.append, segment_size=64, expected=FIRST + STEP)
+    sealer.write(bytes(FIRST))
+    assert len(pieces) == 1
+    sealer.write(bytes(STEP))
+    assert len(pieces) == 1
+    sealer.finish()
+    assert len(pieces) == 2
+
+
+@pytest.mark.parametrize("length", [0, FIRST, FIRST + 1, FIRST + STEP])
+def test_a_stream_that_is_shorter_than_was_expected_has_no_end(length):
+    sealed = bytearray()
+    sealer = Sealer(KEY, CONTEXT, sealed.extend, segment_size=64, expected=FIRST + STEP + 1)
+    sealer.write(bytes(length))
+    with pytest.raises(ValueError, match="shorter"):
+        sealer.finish()
+    with pytest.raises(ValueError, match="shorter"):
+        sealer.write(b"x")
+
+
+def test_a_stream_that_is_longer_than_was_expected_is_sealed_by_the_book():
+    plain, sealed = bytes(range(250)), bytearray()
+    sealer = Sealer(KEY, CONTEXT, sealed.extend, segment_size=64, expected=FIRST + STEP)
+    for at in range(0, 250, FIRST):
+        sealer.write(plain[at : at + FIRST])
+    sealer.finish()
+    assert sealed == by_the_book(sealed, plain, 64)
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda raw: memoryview(raw).cast("I")])
 def test_any_kind_of_buffer_is_taken(kind):
     plain = bytes(range(200))

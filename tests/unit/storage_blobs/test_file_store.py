@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import mmap
 import os
+import random
 import stat
 from pathlib import Path
 from threading import Event, Thread
@@ -66,6 +69,64 @@ def test_the_store_s_own_folders_are_durable_each_in_the_one_above(tmp_path: Pat
     disk.calls.clear()
     FileBlobStore(tmp_path / "one" / "two", disk=disk)
     assert disk.calls == []
+
+
+class CachelessDisk(LyingDisk):
+    """``direct``: whether it can write past the cache; such writes are noted, and what does not fit them refused."""
+
+    def __init__(self, *, direct: bool = True, refuses: bool = False) -> None:
+        super().__init__()
+        self._can = direct
+        self._refuses = refuses
+        self._on = False
+        self.past: list[int] = []
+
+    def go_direct(self, descriptor: int, *, direct: bool) -> bool:
+        self._on = self._can and direct
+        return self._on
+
+    def write(self, descriptor: int, view: memoryview) -> int:
+        if self._on and (self._refuses or len(view) % 4096):
+            raise OSError(errno.EINVAL, "does not fit")
+        if self._on:
+            self.past.append(len(view))
+        return super().write(descriptor, view)
+
+
+@pytest.mark.parametrize("end", [0, 1, 4096, 5000])
+@pytest.mark.parametrize("how", [{}, {"refuses": True}, {"direct": False}], ids=["can", "refuses", "cannot"])
+def test_whole_segments_of_a_large_blob_go_past_the_cache_where_the_disk_lets_them(tmp_path: Path, end, how) -> None:
+    disk = CachelessDisk(**how)
+    pieces = [bytes([number]) * MIB for number in range(12)] + [b"e" * end]
+    store = FileBlobStore(tmp_path, disk=disk)
+    with store.create(blob_id := new_blob_id(), 12 * MIB + end) as writer:
+        for piece in pieces:
+            writer.write(piece)
+        writer.commit()
+    assert path_of(tmp_path, blob_id).read_bytes() == b"".join(pieces)
+    assert disk.past == ([] if how else [MIB] * 12 + [4096] * (end == 4096))
+    assert ("start_writeback" in disk.calls) == bool(how)
+
+
+def test_a_short_write_past_the_cache_is_gone_on_with_in_the_cache(tmp_path: Path) -> None:
+    disk = CachelessDisk()
+    disk.longest = 5000
+    with FileBlobStore(tmp_path, disk=disk).create(blob_id := new_blob_id(), 12 * MIB) as writer:
+        for number in range(12):
+            writer.write(bytes([number]) * MIB)
+        writer.commit()
+    assert path_of(tmp_path, blob_id).read_bytes() == b"".join(bytes([number]) * MIB for number in range(12))
+
+
+def test_a_real_disk_takes_segments_past_the_cache_or_says_that_it_cannot(tmp_path: Path) -> None:
+    segment = memoryview(mmap.mmap(-1, MIB))
+    segment[:] = random.Random(1).randbytes(MIB)
+    with FileBlobStore(tmp_path).create(blob_id := new_blob_id(), 9 * MIB + 7) as writer:
+        for _ in range(9):
+            writer.write(segment)
+        writer.write(segment[:7])
+        writer.commit()
+    assert path_of(tmp_path, blob_id).read_bytes() == bytes(segment) * 9 + bytes(segment[:7])
 
 
 def test_writeback_is_started_as_a_blob_grows(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Iterable
@@ -366,6 +367,27 @@ async def test_work_that_failed_has_nothing_to_undo(pump):
     with pump.take() as slot, pytest.raises(TooLarge):
         await slot.run(refuse, undo=undone.append)
     assert undone == []
+
+
+async def test_work_that_waits_is_told_to_stop_and_its_failure_is_nobodys_surprise(pump, caplog):
+    told = threading.Event()
+
+    def wait() -> None:
+        told.wait()
+        raise IncompleteBody
+
+    async def request() -> None:
+        with pump.take() as slot:
+            await slot.run(wait, stop=told.set)
+
+    task = asyncio.ensure_future(request())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    assert caplog.messages == []
 
 
 async def test_work_gives_its_result():

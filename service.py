@@ -20,11 +20,13 @@ from urllib.parse import urlsplit
 from access import Made
 from crypto import new_id
 from domain.actor import SYSTEM, Role
-from domain.errors import ChainBroken, ScannerUnavailable
+from domain.errors import ChainBroken, Misconfigured, ScannerUnavailable
 from domain.event import Event, EventKind
 from installation import PUBLIC_URL, Site
 from jobs import Jobs
 from keys import Node
+from links import Post
+from links.smtp import SmtpMailer
 from listener import close_door
 from storage import Unit
 from transfer import BreakingScanner, Pump, Reception, Scanner, Sealing, Sniffer, TypePolicy
@@ -82,7 +84,7 @@ async def _run(
         local = _local(address, bound)
         node = Node(site.records, alone=not site.shared)
         services = _services(site, stack, local, node)
-        upkeep = Upkeep(site, node, services.reception, services.scanner)
+        upkeep = Upkeep(site, node, services.reception, scanner=services.scanner, post=_post(site))
         node.beat()
         stack.callback(node.leave)
         _prepare(site, upkeep)
@@ -251,6 +253,15 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node
         node=node.id,
         steps=site.steps,
     )
+
+
+def _post(site: Site) -> Post | None:
+    smtp, sender = site.settings.smtp_url, site.settings.mail_from
+    if smtp is None:
+        return None
+    if sender is None:
+        raise Misconfigured("MAIL_FROM: needed with SMTP_URL", field="MAIL_FROM")
+    return Post(site.records, SmtpMailer(smtp.get_secret_value(), sender), site.ring.secret("letters"), site.clock)
 
 
 def _background(upkeep: Upkeep) -> Callable[[object], AsyncIterator[None]]:

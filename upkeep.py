@@ -13,12 +13,11 @@ from datetime import timedelta
 
 from domain.actor import SYSTEM
 from domain.attachment import AttachmentState
-from domain.errors import BilagaError, ChainBroken, Misconfigured
+from domain.errors import BilagaError, ChainBroken
 from installation import Site
 from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
 from links import Post
-from links.smtp import SmtpMailer
 from storage import DatabaseClock, Unit
 from transfer import Reception, Rescan, Scanner, Scrub
 
@@ -30,16 +29,18 @@ _SECOND = timedelta(seconds=1)
 
 
 class Upkeep:
-    """The upkeep of a site by one node. Raises Misconfigured where mail is half set up."""
+    """The upkeep of a site by one node. ``post``: None where the site sends no mail."""
 
-    def __init__(self, site: Site, node: Node, reception: Reception, scanner: Scanner | None) -> None:
+    def __init__(
+        self, site: Site, node: Node, reception: Reception, *, scanner: Scanner | None, post: Post | None
+    ) -> None:
         self._site = site
         self._node = node
         self._reception = reception
         self._scanner = scanner
         self._started = site.clock()
         self._scrub = Scrub(site.records, site.blobs, site.keys, site.sending, every=SCRUB_EVERY)
-        self._post = self._post_office()
+        self._post = post
 
     def recover(self) -> None:
         """Before serving: what the process before this one had begun, or claimed for itself alone. Where others serve
@@ -158,16 +159,6 @@ class Upkeep:
         post = self._post
         if post is not None and post.has_work():
             self._once("post", lambda lease: post.run(_kept(lease)))
-
-    def _post_office(self) -> Post | None:
-        site = self._site
-        smtp, sender = site.settings.smtp_url, site.settings.mail_from
-        if smtp is None:
-            return None
-        if sender is None:
-            raise Misconfigured("MAIL_FROM: needed with SMTP_URL", field="MAIL_FROM")
-        mailer = SmtpMailer(smtp.get_secret_value(), sender)
-        return Post(site.records, mailer, site.ring.secret("letters"), site.clock)
 
 
 def _forget_the_dead(unit: Unit) -> None:

@@ -123,7 +123,7 @@ class SharedSite:
         """A further node, not started yet; it knows the keys of the first."""
         folder = self.folder / f"node{len(self.nodes)}"
         folder.mkdir(parents=True)
-        made = Vault(folder, self.nest, made=False, **self.settings, **settings)
+        made = Vault(folder, self.nest, made=False, **{**self.settings, **settings})
         if self.nodes:
             made.agent, made.admin = self.nodes[0].agent, self.nodes[0].admin
         self.nodes.append(made)
@@ -131,12 +131,13 @@ class SharedSite:
 
     # -- the bucket ----------------------------------------------------------------------------------------------------
     def versions(self) -> list[tuple[str, str]]:
-        """Key and version of everything in the bucket, delete markers too."""
+        """Key and version of everything in the bucket, delete markers too, but for what only asked whether the store
+        can be written, and was cut off before it was taken away again: it is nobody's."""
         found: list[tuple[str, str]] = []
         for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
             ours: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             found += [(one["Key"], one["VersionId"]) for one in ours]
-        return found
+        return [one for one in found if "/probe-" not in one[0]]
 
     def parts(self) -> list[str]:
         """Keys of uploads in parts that nobody finished."""
@@ -149,5 +150,8 @@ class SharedSite:
         for one in [one for page in pages for one in page.get("Uploads", [])]:
             self.s3.abort_multipart_upload(Bucket=self.bucket, Key=one["Key"], UploadId=one["UploadId"])
         with ThreadPoolExecutor(16) as threads:
-            for key, version in self.versions():
-                threads.submit(self.s3.delete_object, Bucket=self.bucket, Key=key, VersionId=version)
+            for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+                for one in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                    threads.submit(
+                        self.s3.delete_object, Bucket=self.bucket, Key=one["Key"], VersionId=one["VersionId"]
+                    )

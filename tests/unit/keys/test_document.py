@@ -99,7 +99,7 @@ def destroyed(site):
     return [entry.subject for entry in site.records.read(lambda unit: unit.journal.find(what, before=None, limit=9))]
 
 
-class TestTheJobUnderAManager:
+class TestTheJobWithTheMasterKeyElsewhere:
     def test_moves_everything_on_and_destroys_what_rested(self, site, ring, keys, rotation, owned, master):
         before = site.records.read(lambda unit: unit.keys.get(OWNERS[0], TICKET))
         site.clock.go(days=22)

@@ -23,6 +23,8 @@ PURGED = Event(EventKind.PURGE_FINISHED, SYSTEM, "a-1", {"certificate_id": "c-1"
 STARTED = Event(EventKind.SERVICE_STARTED, SYSTEM)
 NAMED = "två\n\n— a b\n"
 
+pytestmark = pytest.mark.embedded("puts the file of a database back")
+
 
 class Drill(SmallSite):
     """A small site whose database can be put back."""
@@ -108,6 +110,31 @@ def test_what_must_outlast_a_restore_is_due_at_once(site):
     site.checkpoint()
     site.write(STARTED)
     assert not site.records.read(site.log.due)
+
+
+def test_what_another_node_signed_is_due_no_more_here(site):
+    other = Log(site.signer, site.clock, site.ring.installation, site.export)
+    site.write(PURGED)
+    assert other.checkpoint(site.records) is not None
+    site.write(STARTED)
+    assert not site.records.read(site.log.due)
+
+
+def test_whoever_was_taken_over_from_signs_nothing_and_may_sign_later(site):
+    class TakenOver(Exception):
+        pass
+
+    def guard(unit):
+        raise TakenOver
+
+    site.write(PURGED)
+    with pytest.raises(TakenOver):
+        site.log.checkpoint(site.records, guard=guard)
+    assert list(kept_checkpoints(site.records)) == []
+    assert site.statements() == []
+    site.checkpoint()
+    assert len(site.statements()) == 1
+    assert site.report().intact
 
 
 def test_a_checkpoint_that_names_other_facts_than_the_entries_is_broken(site):

@@ -74,3 +74,18 @@ def test_a_mail_that_was_changed_is_thrown_away(site, mailer, post, mailed):
     site.records.write(swap)
     assert post.run() == 0
     assert (mailer.sent, waiting(site)) == ([], [])
+
+
+def test_whoever_was_taken_over_from_sends_no_more(site, mailer, post, mailed):
+    class TakenOver(Exception):
+        pass
+
+    def go_on():
+        raise TakenOver
+
+    assert post.has_work()
+    with pytest.raises(TakenOver):
+        post.run(go_on)
+    assert mailer.sent == []
+    assert post.run() == 1
+    assert not post.has_work()

@@ -1,0 +1,124 @@
+"""The upkeep of a site that several nodes serve: what one node is at, the others leave to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import server
+import settings
+from domain.actor import SYSTEM
+from domain.event import Event, EventKind
+from installation import Site
+from keys import Lease, Node, living_nodes
+from retention import Policy
+from upkeep import Upkeep
+
+STARTED = Event(EventKind.SERVICE_STARTED, SYSTEM)
+
+
+class FakePost:
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    def has_work(self) -> bool:
+        return True
+
+    def run(self, go_on: Callable[[], None]) -> int:
+        go_on()
+        self.rounds += 1
+        return 0
+
+
+class FakeReception:
+    def is_at_work(self, attachment_id: str) -> bool:
+        return False
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site whose database other nodes have too."""
+    folder = {"BILAGA_DATA_DIR": str(tmp_path / "site")}
+    with server.open_site(settings.load(folder), serving=True) as opened:
+        yield replace(opened, shared=True)
+
+
+def upkeep_of(site: Site, post: FakePost) -> Upkeep:
+    node = Node(site.records, alone=not site.shared)
+    reception: Any = FakeReception()
+    return Upkeep(site, node, reception, scanner=None, post=post)  # type: ignore[arg-type]
+
+
+def job(upkeep: Upkeep, name: str) -> Callable[[], object]:
+    return next(one.work for one in upkeep.jobs() if one.name == name)
+
+
+def lease(site: Site, name: str) -> Lease:
+    return Lease(site.records, name, length=timedelta(minutes=1))
+
+
+def checkpoints(site: Site) -> int:
+    return len(site.records.read(lambda unit: unit.journal.checkpoints(0, 100)))
+
+
+def test_mail_and_checkpoints_are_left_to_the_node_that_is_at_them(site: Site) -> None:
+    post = FakePost()
+    upkeep = upkeep_of(site, post)
+    site.records.write(lambda unit: site.log.append(unit, STARTED))
+    with lease(site, "post"):
+        job(upkeep, "post")()
+    with lease(site, "checkpoint"):
+        upkeep.checkpoint()
+    assert (post.rounds, checkpoints(site)) == (0, 0)
+    job(upkeep, "post")()
+    upkeep.checkpoint()
+    assert (post.rounds, checkpoints(site)) == (1, 1)
+
+
+def test_a_start_beside_other_nodes_takes_nothing_from_them(site: Site) -> None:
+    other = Node(site.records, alone=False)
+    other.beat()
+    now = site.clock()
+
+    def claimed() -> bool:
+        until = now + timedelta(days=1)
+        return (
+            site.records.write(lambda unit: unit.answers.begin(b"k" * 32, node=other.id, now=now, expires_at=until))
+            is None
+        )
+
+    assert claimed()
+    upkeep = upkeep_of(site, FakePost())
+    upkeep.recover()
+    job(upkeep, "left")()
+    assert not claimed()
+    assert site.records.read(lambda unit: living_nodes(unit, now)) == {other.id}
+    upkeep_of(replace(site, shared=False), FakePost()).recover()
+    assert claimed()
+    assert site.records.read(lambda unit: living_nodes(unit, now)) == set()
+
+
+def test_nothing_is_purged_by_rules_that_another_node_has_changed(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.follow_policy()
+    other = replace(site, policy=Policy.from_mapping({"others": "P10D"}))
+    purge = job(upkeep_of(site, FakePost()), "purge")
+    purge()
+    other.follow_policy()
+    purge()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["purge put off"]
+
+
+def test_every_job_of_a_shared_site_runs(site: Site) -> None:
+    upkeep = upkeep_of(site, FakePost())
+    site.follow_policy()
+    for one in upkeep.jobs():
+        one.work()
+    names = {one.name for one in upkeep.jobs()}
+    assert {"node", "left", "purging", "orphans"} <= names
+    alone = {one.name for one in upkeep_of(replace(site, shared=False), FakePost()).jobs()}
+    assert "node" not in alone

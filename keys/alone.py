@@ -16,10 +16,10 @@ from keys.lease import Lease, LeaseLost, LeaseTaken
 from storage import MOVE_LEASE, NODES
 from storage.records import Records, Unit
 
-LEASE_FOR = timedelta(seconds=60)
+LEASE_FOR = timedelta(seconds=15)
 PATIENCE = timedelta(seconds=90)
 """How long to wait for whoever has a lease: longer than one of a process that died is left."""
-BEAT = 5.0  # seconds
+BEAT = 3.0  # seconds
 
 
 class Alone:

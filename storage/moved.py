@@ -112,7 +112,7 @@ def check_moved(records: Records, *, alone: bool = False) -> None:
     if gone is not None:
         raise SiteMoved(f"This site was moved to {gone.place} at {rfc3339(gone.at)}, and lives there now.")
     if leaving and not alone:
-        raise MoveUnfinished("This site is being moved right now. Where the move was killed, try again in a minute.")
+        raise MoveUnfinished("This site is being moved right now. If the move was killed, try again in a few seconds.")
 
 
 def is_local(table: Table, row: Row) -> bool:

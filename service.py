@@ -28,7 +28,7 @@ from keys import Node
 from links import Post
 from links.smtp import SmtpMailer
 from listener import close_door
-from storage import Unit
+from storage import Unit, check_moved
 from transfer import BreakingScanner, Pump, Reception, Scanner, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
 from upkeep import Upkeep
@@ -87,6 +87,8 @@ async def _run(
         upkeep = Upkeep(site, node, services.reception, scanner=services.scanner, post=_post(site))
         node.beat()
         stack.callback(node.leave)
+        # Once more, now that a move that begins can see this node: one that began before can be seen from here.
+        check_moved(site.records, alone=not site.shared)
         _prepare(site, upkeep)
         if parent is not None:
             _end_with(parent, services.flight)

@@ -120,7 +120,7 @@ class ManagedDocument:
                 raise StateConflict("The active generation cannot be destroyed; rotate first.", state="active")
             case ManagedState.RETIRED:
                 if self.generations[number].created_at > settled:  # the next one, which retired it
-                    detail = "This generation was retired a moment ago; another node may still be using it."
+                    detail = "This generation was retired a moment ago, another node may be using it; wait two minutes."
                     raise StateConflict(detail, state="retired")
                 return self._changed(number, ManagedState.ENDING)
             case _:

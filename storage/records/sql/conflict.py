@@ -22,7 +22,7 @@ def insert_new(connection: Connection, statement: Insert, values: Mapping[str, A
     """
     if connection.dialect.name == "postgresql":
         # There an error would give the whole transaction up, and a savepoint costs two round trips more.
-        if connection.execute(_unless_taken(statement.table), values).rowcount == 0:
+        if connection.execute(_unless_taken(statement.table), values).one_or_none() is None:
             raise StateConflict
         return
     try:
@@ -35,4 +35,4 @@ def insert_new(connection: Connection, statement: Insert, values: Mapping[str, A
 
 @cache
 def _unless_taken(table: Table) -> Insert:
-    return postgresql.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing().returning(*table.primary_key)

@@ -1,7 +1,7 @@
 """Where bytes and rows are: the ports of both and what they carry. The engines are known to ``server.py`` alone."""
 
 from storage.blob_copy import BlobCopy, Copied, Fault
-from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space
+from storage.blobs import BlobReader, BlobStat, BlobStore, BlobWriter, Clearing, Digesting, Space
 from storage.check import Check
 from storage.finding import Finding, FindingKind
 from storage.moved import LEASE as MOVE_LEASE
@@ -61,6 +61,7 @@ __all__ = [
     "Certificates",
     "Check",
     "Checkpoint",
+    "Clearing",
     "Codes",
     "Copied",
     "Credential",

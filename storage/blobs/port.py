@@ -8,12 +8,13 @@ else is a bug and raises ValueError. A blob is never overwritten. Errors of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
+from domain.errors import BilagaError
 from domain.ids import BlobId
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -137,4 +138,13 @@ class Digesting(Protocol):
 
     def digest(self, blob_id: BlobId) -> bytes:
         """SHA-256 of the bytes as the store gives them back, not as they were written. Raises BlobMissing."""
+        ...
+
+
+class Clearing(Protocol):
+    """The ability of a store to remove many blobs at once, faster than one by one."""
+
+    def delete_all(self, blob_ids: Collection[BlobId]) -> Mapping[BlobId, BilagaError]:
+        """Remove them as ``delete`` does, each as surely; those that could not be, and why. So an id that is not in
+        the answer was looked for and is gone. Raises BlobsUnavailable where nothing is known of any."""
         ...

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 import boto3
 
-from domain.errors import BlobMissing, BlobsUnavailable, StorageFull
+from domain.errors import BilagaError, BlobMissing, BlobsUnavailable, StorageFull
 from domain.ids import BlobId
 from storage.blobs.port import BlobReader, BlobStat, BlobWriter, Space, check_id
+from storage.blobs.s3_batch import erase_all
 from storage.blobs.s3_bucket import Bucket, Patience, translating
 from storage.blobs.s3_listing import blobs
 from storage.blobs.s3_parts import BUDGET, LARGEST, Budget
@@ -33,7 +34,7 @@ IMPATIENCE = Patience(connect=2, read=4, attempts=1)
 
 
 class S3BlobStore:
-    """``BlobStore`` and ``Digesting`` in the bucket of ``s3://bucket/prefix?endpoint=…&region=…``.
+    """``BlobStore``, ``Digesting`` and ``Clearing`` in the bucket of ``s3://bucket/prefix?endpoint=…&region=…``.
 
     Credentials are found as boto3 finds them. Nothing is asked before the first call; whoever serves calls
     ``check_start`` first. Parts go up by ``uploaders`` threads; memory: a part for each writer, and ``budget`` bytes
@@ -124,6 +125,16 @@ class S3BlobStore:
             writer.lose()
         with translating():
             erase(self._bucket, blob_id)
+
+    def delete_all(self, blob_ids: Collection[BlobId]) -> dict[BlobId, BilagaError]:
+        for blob_id in blob_ids:
+            check_id(blob_id)
+        with self._lock:
+            writers = [writer for blob_id in blob_ids if (writer := self._writers.get(blob_id)) is not None]
+        for writer in writers:
+            writer.lose()
+        with translating():
+            return erase_all(self._bucket, blob_ids)
 
     def iterate(self, after: BlobId | None = None) -> Iterator[BlobStat]:
         if after is not None:

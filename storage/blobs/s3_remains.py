@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from domain.errors import BilagaError, BlobLocked, BlobsUnavailable
 from domain.ids import BlobId
-from storage.blobs.s3_bucket import Bucket, code_of, translated
+from storage.blobs.s3_bucket import MISSING, Bucket, code_of, translated
 
 log = logging.getLogger(__name__)
 ABORTED = frozenset({"NoSuchUpload", "NoSuchKey", "404"})
@@ -48,17 +48,21 @@ class Upload:
 def erase(bucket: Bucket, blob_id: BlobId) -> None:
     """Remove everything of a blob, and see that it is gone. Raises BlobLocked, BlobsUnavailable, and as ``Bucket``."""
     key = bucket.place.key(blob_id)
-    begun = True
+    # In this order a commit at the same moment finds its upload gone, or its object is found here.
+    begun = _abort(bucket, key)
+    if not bucket.versioned:
+        refusal = _remove(bucket, blob_id, key, None)
+        if refusal is not None:
+            raise refusal
     for _ in range(_ROUNDS):
-        # In this order a commit at the same moment finds its upload gone, or its object is found here. Once more after
-        # an abort, since a part that was on its way may come behind it.
-        begun = begun and _abort(bucket, key)
         found = [one for one in versions(bucket, key) if one.key == key]
         if not found and not begun:
             return
-        refusals = [refusal for one in found if (refusal := _remove(bucket, blob_id, one)) is not None]
+        refusals = [refusal for one in found if (refusal := _remove(bucket, blob_id, key, one.version)) is not None]
         for refusal in refusals:
             raise refusal
+        # Once more after an abort, since a part that was on its way may come behind it.
+        begun = begun and _abort(bucket, key)
     raise BlobsUnavailable("the blob is still there after it was removed")
 
 
@@ -85,50 +89,57 @@ def uploads(bucket: Bucket, prefix: str) -> list[Upload]:
     return [Upload(one["Key"], one["UploadId"], one["Initiated"]) for page in pages for one in page.get("Uploads", [])]
 
 
+def abort(bucket: Bucket, one: Upload) -> None:
+    """Give up an unfinished upload, if it is still there."""
+    try:
+        bucket.ask("abort_multipart_upload", Key=one.key, UploadId=one.upload)
+    except ClientError as error:
+        if code_of(error) not in ABORTED:
+            raise
+
+
 def _abort(bucket: Bucket, key: str) -> bool:
     """Abort what is unfinished under a key; whether there was any."""
     found = [one for one in uploads(bucket, key) if one.key == key]
     for one in found:
-        try:
-            bucket.ask("abort_multipart_upload", Key=key, UploadId=one.upload)
-        except ClientError as error:
-            if code_of(error) not in ABORTED:
-                raise
+        abort(bucket, one)
     return bool(found)
 
 
-def _remove(bucket: Bucket, blob_id: BlobId, one: Version) -> BilagaError | None:
-    """Remove a version; what stands in the way. One that stays does not keep the others."""
+def _remove(bucket: Bucket, blob_id: BlobId, key: str, version: str | None) -> BilagaError | None:
+    """Remove a version, or (None) what an unversioned bucket has; what stands in the way. One that stays does not keep
+    the others."""
+    which = {"Key": key} if version is None else {"Key": key, "VersionId": version}
     try:
-        bucket.ask("delete_object", Key=one.key, VersionId=one.version)
+        bucket.ask("delete_object", **which)
     except ClientError as error:
-        if code_of(error) in {"NoSuchKey", "NoSuchVersion", "404"}:
+        if code_of(error) in MISSING:
             return None
         if code_of(error) not in REFUSED:
             refusal = translated(error)
         else:
-            lock, refusal = _lock_of(bucket, one, error)
+            lock, refusal = _lock_of(bucket, which, error)
             log.error("blob.locked", extra={"blob_id": blob_id, "lock": lock, "code": code_of(error)})
         refusal.__cause__ = error
         return refusal
     return None
 
 
-def _lock_of(bucket: Bucket, one: Version, error: ClientError) -> tuple[str, BlobLocked]:
+def _lock_of(bucket: Bucket, which: dict[str, str], error: ClientError) -> tuple[str, BlobLocked]:
     """Why a version may not go: the store's own refusal seldom says it."""
-    held = _asked(bucket, "get_object_legal_hold", one).get("LegalHold", {})
+    held = _asked(bucket, "get_object_legal_hold", which).get("LegalHold", {})
     if held.get("Status") == "ON":
         return "legal-hold", BlobLocked("a legal hold of Object Lock keeps it")
-    kept = _asked(bucket, "get_object_retention", one).get("Retention", {})
+    kept = _asked(bucket, "get_object_retention", which).get("Retention", {})
     if kept.get("Mode") and kept.get("RetainUntilDate"):
         until = f"{kept['RetainUntilDate']:%Y-%m-%d}"
         return "retention", BlobLocked(f"Object Lock ({str(kept['Mode']).lower()}) keeps it until {until}")
     return "denied", BlobLocked(f"the store refuses to remove it: {code_of(error)}")
 
 
-def _asked(bucket: Bucket, operation: str, one: Version) -> dict[str, Any]:
+def _asked(bucket: Bucket, operation: str, which: dict[str, str]) -> dict[str, Any]:
     """An answer, or nothing where the store will not give it."""
     try:
-        return bucket.ask(operation, Key=one.key, VersionId=one.version)
+        return bucket.ask(operation, **which)
     except ClientError:
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -198,6 +198,60 @@ def test_a_bucket_that_is_gone_is_an_outage_and_no_missing_blob(server: Server) 
         with pytest.raises(BlobsUnavailable):
             store.create(new_blob_id(), None)
     store.close()
+
+
+# -- many at once ------------------------------------------------------------------------------------------------------
+def keys_of(nodes: Nodes, ids: Iterable[BlobId]) -> list[str]:
+    for blob_id in ids:
+        nodes.client.put_object(Bucket=nodes.bucket, Key=nodes.key(blob_id), Body=b"x")
+    return sorted(f"version {nodes.key(blob_id)}" for blob_id in ids)
+
+
+@pytest.mark.parametrize("every", [1, 2, 40], ids=lambda every: f"every {every}.")
+def test_many_are_removed_at_once_and_nothing_else(nodes: Nodes, every: int) -> None:
+    """Beside one another, or few among others: the bucket is looked through in another way."""
+    ids = sorted(new_blob_id() for _ in range(130))
+    going, staying = ids[::every], [one for at, one in enumerate(ids) if at % every]
+    keys_of(nodes, going)
+    kept = keys_of(nodes, staying)
+    store = nodes.node()
+    first, last = BlobId("0" * 32), BlobId("f" * 32)
+    put(store, b"first", first)
+    put(store, b"last", last)
+    assert store.delete_all([*reversed(going), first, last, new_blob_id()]) == {}
+    assert sorted(nodes.remains()) == kept
+    assert store.delete_all(going) == store.delete_all([]) == {}
+    assert len(list(store.iterate())) == len(kept)
+
+
+def test_many_are_removed_with_what_lies_beside_them(server: Server) -> None:
+    nodes = Nodes(server, "versioned")
+    store = nodes.node()
+    ids = [put(store, b"x") for _ in range(12)]
+    for blob_id in ids[:6]:
+        nodes.client.put_object(Bucket=nodes.bucket, Key=nodes.key(blob_id), Body=b"again")
+        nodes.client.delete_object(Bucket=nodes.bucket, Key=nodes.key(blob_id))
+        nodes.client.create_multipart_upload(Bucket=nodes.bucket, Key=nodes.key(blob_id))
+    late = store.create(new_blob_id(), None)
+    late.write(b"half")
+    assert store.delete_all([*ids, *(stat.blob_id for stat in store.iterate())]) == {}
+    assert nodes.remains() == []
+    with pytest.raises(BlobsUnavailable):
+        late.commit()
+    store.close()
+
+
+def test_of_many_only_those_that_are_locked_stay(locked: Nodes) -> None:
+    store = locked.node()
+    ids = sorted(put(store, b"x") for _ in range(15))
+    held = {"Bucket": locked.bucket, "Key": locked.key(ids[7])}
+    locked.client.put_object_legal_hold(**held, LegalHold={"Status": "ON"})
+    failed = store.delete_all(ids)
+    assert [(blob_id, type(error)) for blob_id, error in failed.items()] == [(ids[7], BlobLocked)]
+    assert locked.remains() == [f"version {locked.key(ids[7])}"]
+    locked.client.put_object_legal_hold(**held, LegalHold={"Status": "OFF"})
+    assert store.delete_all(ids) == {}
+    assert locked.remains() == []
 
 
 # -- locks -------------------------------------------------------------------------------------------------------------

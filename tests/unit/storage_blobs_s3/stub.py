@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 import threading
 import time
 from collections import defaultdict, deque
@@ -117,6 +119,15 @@ class Stub:
         self.objects.pop(key, None)
         return Answer(204)
 
+    def delete_objects(self, key: str, query: Headers, headers: Headers, body: bytes) -> Answer:
+        assert headers["Content-MD5"] == base64.b64encode(hashlib.md5(body).digest()).decode()
+        for found in re.findall(r"<Key>([^<]*)</Key>", body.decode()):
+            self.objects.pop(found, None)
+        return xml("DeleteResult", "")
+
+    def versioning(self, key: str, query: Headers, headers: Headers, body: bytes) -> Answer:
+        return xml("VersioningConfiguration", "")
+
     def create_upload(self, key: str, query: Headers, headers: Headers, body: bytes) -> Answer:
         upload = f"upload{len(self.asked)}"
         self.uploads[upload] = (key, {})
@@ -171,7 +182,9 @@ class Stub:
 
 def named(method: str, key: str, query: Headers) -> str:
     if not key:
-        return {"HEAD": "head_bucket"}.get(method) or ("list_uploads" if "uploads" in query else "list_versions")
+        words = {"uploads": "list_uploads", "versions": "list_versions", "versioning": "versioning"}
+        asked = [word for name, word in words.items() if name in query]
+        return {"HEAD": "head_bucket", "POST": "delete_objects"}.get(method) or asked[0]
     if "uploads" in query:
         return "create_upload"
     if "uploadId" in query:

@@ -273,6 +273,41 @@ def test_a_delete_that_fails_is_an_outage(stub: Stub, store: S3BlobStore, operat
         store.delete(blob(stub, SMALL))
 
 
+@pytest.mark.parametrize("code", ["NotImplemented", "MissingContentMD5", "AccessDenied"])
+def test_where_many_at_once_is_refused_they_go_one_by_one(stub: Stub, store: S3BlobStore, code: str) -> None:
+    stub.always["delete_objects"] = error(501 if code == "NotImplemented" else 400, code)
+    assert store.delete_all([blob(stub, SMALL) for _ in range(3)]) == {}
+    assert stub.asked.count("delete_object") == 3
+    assert nothing(stub)
+
+
+def test_of_many_that_were_said_to_be_gone_those_that_are_not_are_named(stub: Stub, store: S3BlobStore) -> None:
+    ids = sorted(blob(stub, SMALL) for _ in range(3))
+    stub.always["delete_objects"] = stub.always["delete_object"] = Fault(Answer(204), done=False)
+    assert list(store.delete_all(ids)) == ids
+    del stub.always["delete_object"]
+    assert store.delete_all(ids) == {}
+
+
+@pytest.mark.parametrize("operation", ["delete_objects", "list_versions", "list_uploads"])
+@pytest.mark.parametrize("fault", [error(500, "InternalError"), lost(done=False)])
+def test_while_the_store_is_down_nothing_is_known_of_many(
+    stub: Stub, store: S3BlobStore, operation: str, fault: Fault
+) -> None:
+    stub.always[operation] = fault
+    with pytest.raises(BlobsUnavailable):
+        store.delete_all([blob(stub, SMALL)])
+
+
+def test_a_bucket_that_was_versioned_meanwhile_loses_its_versions_too(stub: Stub, store: S3BlobStore) -> None:
+    """A plain delete only hides them; the listing tells."""
+    blob_id = blob(stub, SMALL)
+    stub.faults["delete_object"].append(Fault(Answer(204), done=False))
+    store.delete(blob_id)
+    assert stub.asked.count("delete_object") == 2
+    assert nothing(stub)
+
+
 def test_a_listing_that_never_ends_is_an_outage(stub: Stub, store: S3BlobStore) -> None:
     page = b"<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>p/a</NextKeyMarker></ListVersionsResult>"
     stub.always["list_versions"] = Fault(Answer(200, page, {"Content-Type": "application/xml"}))

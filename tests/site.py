@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.clock import Clock
+from domain.ids import BlobId
 from storage import BlobStore, Records
 from storage.blobs.memory import MemoryBlobStore
 from storage.records.sqlite import DATABASE, open_site
@@ -40,6 +43,18 @@ class Ground(Protocol):
 
     def store(self) -> BlobStore:
         """A store for a site of one process."""
+
+    def sealed(self, blob_id: BlobId) -> bytes:
+        """A blob as it lies in the store."""
+
+    def put_sealed(self, blob_id: BlobId, content: bytes | None) -> None:
+        """Other bytes in the place of a blob, or nothing, past all our code."""
+
+    def execute(self, statement: str, **values: str) -> None:
+        """A statement on the rows, past all our code; parameters as in ``:name``."""
+
+    def raw(self) -> Iterator[tuple[str, bytes]]:
+        """Everything that is kept outside of the folder, by a name."""
 
     def rows(self) -> dict[str, list[str]]:
         """Every row of every table, as text."""
@@ -82,6 +97,7 @@ class Embedded:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._memory = MemoryBlobStore()
         self.environment: dict[str, str] = {}
 
     def records(self, clock: Clock) -> Records:
@@ -91,7 +107,34 @@ class Embedded:
         return open_site(self._folder, clock)
 
     def store(self) -> BlobStore:
-        return MemoryBlobStore()
+        return self._memory
+
+    def sealed(self, blob_id: BlobId) -> bytes:
+        return self._memory._blobs[blob_id][0] if blob_id in self._memory._blobs else self._file(blob_id).read_bytes()
+
+    def put_sealed(self, blob_id: BlobId, content: bytes | None) -> None:
+        if blob_id in self._memory._blobs:
+            _, at = self._memory._blobs.pop(blob_id)
+            if content is not None:
+                self._memory._blobs[blob_id] = (content, at)
+            return
+        path = self._file(blob_id)
+        path.chmod(0o600)
+        if content is None:
+            path.unlink()
+        else:
+            path.write_bytes(content)
+
+    def execute(self, statement: str, **values: str) -> None:
+        with closing(sqlite3.connect(self._folder / DATABASE, timeout=10)) as connection, connection:
+            connection.execute(statement, values)
+
+    def raw(self) -> Iterator[tuple[str, bytes]]:
+        return iter(())
+
+    def _file(self, blob_id: BlobId) -> Path:
+        (path,) = self._folder.glob(f"blobs/**/{blob_id}")
+        return path
 
     def rows(self) -> dict[str, list[str]]:
         with closing(sqlite3.connect(f"file:{self._folder / DATABASE}?mode=ro", uri=True)) as connection:
@@ -127,7 +170,13 @@ class OnEngines:
     def records(self, clock: Clock) -> Records:
         from storage.records.postgres import PostgresRecords
 
-        return PostgresRecords(self._database)
+        class Timed(PostgresRecords):
+            """Its clock is the site's, which a test moves: nodes and their database agree on the time."""
+
+            def now(self) -> datetime:
+                return clock()
+
+        return Timed(self._database)
 
     def store(self) -> BlobStore:
         from storage.blobs.s3 import S3BlobStore
@@ -136,15 +185,45 @@ class OnEngines:
         self._stack.callback(made.close)
         return made
 
+    def sealed(self, blob_id: BlobId) -> bytes:
+        found: bytes = self._engines.server.client.get_object(**self._object(blob_id))["Body"].read()
+        return found
+
+    def put_sealed(self, blob_id: BlobId, content: bytes | None) -> None:
+        client = self._engines.server.client
+        if content is None:
+            client.delete_object(**self._object(blob_id))
+        else:
+            client.put_object(**self._object(blob_id), Body=content)
+
+    def execute(self, statement: str, **values: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self._database) as connection:
+            connection.execute(re.sub(r":(\w+)", r"%(\1)s", statement).encode(), values)
+
+    def raw(self) -> Iterator[tuple[str, bytes]]:
+        import psycopg
+        from psycopg.sql import SQL, Identifier
+
+        with psycopg.connect(self._database) as connection:
+            for table in self._tables(connection):
+                statement = SQL("COPY {} TO STDOUT (FORMAT binary)").format(Identifier(table))
+                with connection.cursor() as cursor, cursor.copy(statement) as copied:
+                    yield table, b"".join(copied)
+        client, bucket = self._engines.server.client, self._engines.bucket
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=self._prefix):
+            for one in page.get("Contents", []):
+                yield one["Key"], client.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+
     def rows(self) -> dict[str, list[str]]:
         import psycopg
         from psycopg.sql import SQL, Identifier
 
         with psycopg.connect(self._database) as connection:
-            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             return {
                 table: sorted(map(repr, connection.execute(SQL("SELECT * FROM {}").format(Identifier(table)))))
-                for (table,) in tables
+                for table in self._tables(connection)
             }
 
     def blobs(self) -> dict[str, int]:
@@ -162,6 +241,15 @@ class OnEngines:
 
     def remove(self) -> None:
         self._stack.close()
+
+    def _tables(self, connection: Any) -> list[str]:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return [table for (table,) in found.fetchall()]
+
+    def _object(self, blob_id: BlobId) -> dict[str, str]:
+        from storage.blobs.s3_place import parse_place
+
+        return {"Bucket": self._engines.bucket, "Key": parse_place(self._storage).key(blob_id)}
 
 
 class Engines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -229,6 +229,15 @@ class TransferSite(SmallSite):
     def open(self, reading: Reading | Actor, attachment_id: AttachmentId, **headers: Any) -> Download:
         reading = Reading(reading) if isinstance(reading, Actor) else reading
         return self.sending.open(reading, attachment_id, **headers)
+
+    def tamper(self, attachment: Attachment, change: Callable[[bytes], bytes]) -> None:
+        """Put other bytes in the place of a blob."""
+        self.ground.put_sealed(attachment.blob_id, change(self.sealed(attachment)))
+
+    def sealed(self, attachment: Attachment) -> bytes:
+        """A blob as it lies in the store."""
+        with self.blobs.open(attachment.blob_id) as reader:
+            return reader.read_at(0, reader.size)
 
     # -- looking -------------------------------------------------------------------------------------------------------
     def row(self, attachment_id: AttachmentId) -> Attachment:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from crypto import TokenPurpose, new_token
-from storage.records.sqlite import DATABASE
 from tests.corpus import files as corpus
 from tests.journeys.kept import kept
 from tests.journeys.service import Answer, Form, Service
@@ -365,14 +362,12 @@ def test_strangers_cannot_tell_unknown_things_apart(world: World) -> None:
 def test_a_key_whose_generation_is_gone_is_an_outage_and_no_404(world: World) -> None:
     service = world.service
     attachment = service.attach("B-1", "nyckellös.txt")
-    with closing(sqlite3.connect(service.data / DATABASE, timeout=10)) as connection:
-        connection.execute("UPDATE wrapped_keys SET generation = 99 WHERE owner_id = ?", (attachment,))
-        connection.commit()
-        answer = service.as_("agent").get(f"{API}/attachments/{attachment}/content")
-        assert (answer.status, answer.problem) == (503, "key-unavailable")
-        assert answer.headers["Retry-After"]
-        connection.execute("UPDATE wrapped_keys SET generation = 1 WHERE owner_id = ?", (attachment,))
-        connection.commit()
+    generation = "UPDATE wrapped_keys SET generation = %d WHERE owner_id = :owner"
+    service.ground.execute(generation % 99, owner=attachment)
+    answer = service.as_("agent").get(f"{API}/attachments/{attachment}/content")
+    assert (answer.status, answer.problem) == (503, "key-unavailable")
+    assert answer.headers["Retry-After"]
+    service.ground.execute(generation % 1, owner=attachment)
     assert service.as_("agent").get(f"{API}/attachments/{attachment}/content").status == 200
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from http.client import IncompleteRead
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from domain.actor import EVERYTHING
+from domain.ids import AttachmentId
 from tests.corpus.files import FIRST_SEGMENT, SEGMENT, noise
 from tests.journeys.service import Answer, Service
 
@@ -22,20 +23,19 @@ CONTENT = noise(99, FIRST_SEGMENT + SEGMENT + 12_345)
 MIB = 1 << 20
 
 
-def blob_of(service: Service, attachment: str) -> Path:
-    """The file that holds an attachment."""
-    from domain.actor import EVERYTHING
-    from domain.ids import AttachmentId
+class Blob:
+    """What a store holds of an attachment, past all our code."""
 
-    with service.site() as site:
-        row = site.records.read(lambda unit: unit.attachments.get(AttachmentId(attachment), EVERYTHING))
-    (path,) = service.data.glob(f"blobs/**/{row.blob_id}")
-    return path
+    def __init__(self, service: Service, attachment: str) -> None:
+        with service.site() as site:
+            row = site.records.read(lambda unit: unit.attachments.get(AttachmentId(attachment), EVERYTHING))
+        self._ground, self._id = service.ground, row.blob_id
 
+    def read(self) -> bytes:
+        return self._ground.sealed(self._id)
 
-def write(path: Path, content: bytes) -> None:
-    os.chmod(path, 0o600)
-    path.write_bytes(content)
+    def write(self, content: bytes | None) -> None:
+        self._ground.put_sealed(self._id, content)
 
 
 def events(service: Service, kind: str) -> list[dict[str, Any]]:
@@ -78,37 +78,37 @@ def ticket(service: Service) -> None:
 def test_damage_is_seen_before_the_first_byte(service: Service, what: str) -> None:
     attachment = service.attach("X-1", "a.bin", CONTENT)
     link = service.download_link(attachment)
-    path = blob_of(service, attachment)
-    damaged = SEEN_AT_ONCE[what](path.read_bytes())
-    write(path, damaged)
+    blob = Blob(service, attachment)
+    damaged = SEEN_AT_ONCE[what](blob.read())
+    blob.write(damaged)
     for address in (f"{API}/attachments/{attachment}/content", f"{API}/attachments/{attachment}/content"):
         answer = service.as_("agent").get(address)
         assert (answer.status, answer.problem) == (500, "integrity-failure")
     # Marked: from now on it is refused everywhere, and the evidence stays.
     assert service.as_("agent").get(f"{API}/attachments/{attachment}").json()["state"] == "damaged"
     assert service.anyone.get(f"{link}/content").status == 500
-    assert path.read_bytes() == damaged
+    assert blob.read() == damaged
     assert [one for one in events(service, "integrity.failed") if one["subject"] == attachment]
 
 
 def test_a_blob_of_another_attachment_is_not_sent(service: Service) -> None:
     one, other = service.attach("X-1", "a.bin", noise(1, 5000)), service.attach("X-1", "b.bin", noise(2, 5000))
-    write(blob_of(service, one), blob_of(service, other).read_bytes())
+    Blob(service, one).write(Blob(service, other).read())
     assert service.as_("agent").get(f"{API}/attachments/{one}/content").problem == "integrity-failure"
     assert service.as_("agent").get(f"{API}/attachments/{other}/content").body == noise(2, 5000)
 
 
 def test_a_blob_that_is_missing_is_no_404(service: Service) -> None:
     attachment = service.attach("X-1", "a.bin", b"hej")
-    blob_of(service, attachment).unlink()
+    Blob(service, attachment).write(None)
     answer = service.as_("agent").get(f"{API}/attachments/{attachment}/content")
     assert (answer.status, answer.problem) == (500, "integrity-failure")
 
 
 def test_damage_in_the_middle_cuts_the_connection_off(service: Service) -> None:
     attachment = service.attach("X-1", "a.bin", CONTENT)
-    path = blob_of(service, attachment)
-    write(path, flipped(MIB + 500)(path.read_bytes()))
+    blob = Blob(service, attachment)
+    blob.write(flipped(MIB + 500)(blob.read()))
     address = f"{API}/attachments/{attachment}/content"
     assert service.as_("agent").get(address, headers={"Range": "bytes=0-99"}).body == CONTENT[:100], "a good segment"
     connection = service.connect()
@@ -131,8 +131,8 @@ def test_a_zip_with_a_damaged_member_is_cut_off(service: Service, at: int) -> No
     service.attach(ref, "good.bin", noise(3, 50_000))
     bad = service.attach(ref, "bad.bin", CONTENT)
     service.attach(ref, "last.bin", noise(4, 50_000))
-    path = blob_of(service, bad)
-    write(path, flipped(at)(path.read_bytes()))
+    blob = Blob(service, bad)
+    blob.write(flipped(at)(blob.read()))
     answer: Answer | None = None
     came = b""
     try:
@@ -153,15 +153,15 @@ def test_the_damage_is_found_and_named_by_fsck(tmp_path: Path) -> None:
     try:
         service.put_ticket("F-1")
         flip, gone = service.attach("F-1", "a.bin", b"one"), service.attach("F-1", "b.bin", b"two")
-        path = blob_of(service, flip)
-        write(path, flipped(45)(path.read_bytes()))
-        blob_of(service, gone).unlink()
-        (service.data / "blobs" / "ab").mkdir(exist_ok=True)
+        blob = Blob(service, flip)
+        blob.write(flipped(45)(blob.read()))
+        Blob(service, gone).write(None)
+        (service.data / "blobs" / "ab").mkdir(parents=True, exist_ok=True)
         found = service.cli("fsck", "--digests", code=5)
         assert flip in found
         assert gone in found
-        before = path.read_bytes()
+        before = blob.read()
         service.cli("fsck", "--repair", "--digests", code=5)
-        assert path.read_bytes() == before, "the evidence stays"
+        assert blob.read() == before, "the evidence stays"
     finally:
         service.stop()

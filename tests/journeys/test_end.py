@@ -116,6 +116,7 @@ def test_an_idle_service_ends_at_once(tmp_path: Path, number: signal.Signals) ->
     service.stop()
 
 
+@pytest.mark.embedded("another node may serve a site on PostgreSQL")
 def test_one_site_is_served_by_one_service(tmp_path: Path) -> None:
     service = Service(tmp_path).start()
     try:
@@ -156,6 +157,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(tmp_path: P
     assert named in line.upper()
 
 
+@pytest.mark.embedded("a bucket has no room that could run out")
 def test_a_full_disk_refuses_before_the_body_and_harms_nothing_else(tmp_path: Path) -> None:
     service = Service(tmp_path, SPACE_RESERVE="1EiB").start()
     try:

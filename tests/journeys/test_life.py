@@ -22,6 +22,7 @@ from audit import verify_certificate
 from tests.corpus.files import File, files
 from tests.journeys.kept import blobs, found
 from tests.journeys.service import Answer, Client, Form, Service
+from tests.site import is_embedded
 from transfer.names import stored_name, unique_names
 
 EMAIL, NAME = "åsa.lindqvist-öberg@kund-7781.example", "Åsa Lindqvist-Öberg"
@@ -72,6 +73,8 @@ NEEDLES = needles()
 
 def nothing_in_clear(service: Service) -> None:
     assert found(service.data, NEEDLES) == {}
+    outside = service.ground.raw()
+    assert [(label, name) for name, raw in outside for label, needle in NEEDLES.items() if needle in raw] == []
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,8 @@ def search_in_the_middle_of_an_upload(service: Service) -> None:
     sender.start()
     assert half.wait(30)
     until = time.monotonic() + 10
-    while not any(size > 1_000_000 for name, size in blobs(service.data).items() if name.endswith(".part")):
+    least = 1_000_000 if is_embedded() else 0  # what S3 has of a part shows when the part is whole
+    while not any(size >= least for name, size in blobs(service.data).items() if name.endswith(".part")):
         assert time.monotonic() < until
         time.sleep(0.02)
     nothing_in_clear(service)

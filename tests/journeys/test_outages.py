@@ -13,6 +13,8 @@ from tests.journeys.service import Service
 
 CONTENT = b"what was acknowledged before" * 1000
 
+pytestmark = pytest.mark.embedded("takes files of the site away; test_engine_outages.py is about the big engines")
+
 
 @contextmanager
 def elsewhere(path: Path) -> Iterator[None]:

@@ -21,6 +21,8 @@ from tests.journeys.service import BILAGA, Service
 
 PURGED, ERASED, KEPT = b"purged by retention" * 99, b"erased by hand" * 99, b"kept" * 99
 
+pytestmark = pytest.mark.embedded("puts the site's files back")
+
 
 def back_up(service: Service, place: Path) -> None:
     """As ``docs/restore.md`` has it: the database by SQLite's own copy, then the store and the key file."""

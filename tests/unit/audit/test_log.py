@@ -34,6 +34,9 @@ def report(site):
     return verify(kept_entries(site.records), kept_checkpoints(site.records), site.log.public_key)
 
 
+past_us = pytest.mark.embedded("changes rows past all our code, in SQLite's words")
+
+
 def tamper(site, tmp_path, *statements):
     """As an administrator of the database would, past all our code."""
     with sqlite3.connect(tmp_path / "records.sqlite") as database:
@@ -140,6 +143,7 @@ def test_a_checkpoint_is_kept_first_and_then_exported_once(site, tmp_path):
     assert export.kept == [made.note]
 
 
+@past_us
 def test_an_older_database_is_known_by_the_second_place_and_signs_nothing(site, tmp_path):
     write(site, 3)
     site.log.checkpoint(site.records)
@@ -151,6 +155,7 @@ def test_an_older_database_is_known_by_the_second_place_and_signs_nothing(site, 
         site.log.checkpoint(site.records)
 
 
+@past_us
 def test_a_changed_entry_stops_the_signing_at_start(site, tmp_path):
     write(site, 3)
     site.log.checkpoint(site.records)
@@ -163,6 +168,7 @@ def test_a_changed_entry_stops_the_signing_at_start(site, tmp_path):
     assert len(list(kept_checkpoints(site.records))) == 1
 
 
+@past_us
 def test_a_body_changed_beside_its_hash_stops_the_signing_at_start(site, tmp_path):
     write(site, 3)
     site.log.checkpoint(site.records)
@@ -171,6 +177,7 @@ def test_a_body_changed_beside_its_hash_stops_the_signing_at_start(site, tmp_pat
         site.log.check_start(site.records)
 
 
+@past_us
 @pytest.mark.parametrize("change", ["body=x'7b7d'", "kind='hold.placed'", "leaf=zeroblob(32)"])
 def test_an_entry_changed_before_it_was_signed_is_not_signed(site, tmp_path, change):
     write(site, 3)
@@ -180,6 +187,7 @@ def test_an_entry_changed_before_it_was_signed_is_not_signed(site, tmp_path, cha
     assert list(kept_checkpoints(site.records)) == []
 
 
+@past_us
 def test_entries_gone_behind_a_checkpoint_stop_the_signing(site, tmp_path):
     write(site, 5)
     site.log.checkpoint(site.records)
@@ -188,6 +196,7 @@ def test_entries_gone_behind_a_checkpoint_stop_the_signing(site, tmp_path):
         site.log.checkpoint(site.records)
 
 
+@past_us
 def test_a_frontier_changed_in_the_database_is_not_built_upon(site, tmp_path):
     write(site, 4)
     site.log.checkpoint(site.records)
@@ -226,6 +235,7 @@ CHANGES: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
+@past_us
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("signed", [True, False])
 def test_verify_names_the_first_bad_index(site, tmp_path, change, signed):
@@ -240,6 +250,7 @@ def test_verify_names_the_first_bad_index(site, tmp_path, change, signed):
         assert verify_export(lines, site.log.public_key).first_bad == 5
 
 
+@past_us
 def test_a_forgery_complete_but_for_the_signature_is_narrowed_to_its_subtree(site, tmp_path):
     write(site, 4)
     site.log.checkpoint(site.records)
@@ -251,6 +262,7 @@ def test_a_forgery_complete_but_for_the_signature_is_narrowed_to_its_subtree(sit
     assert (found.intact, found.first_bad, found.last_bad, found.signed) == (False, 8, 11, 4)
 
 
+@past_us
 def test_a_frontier_that_was_changed_too_narrows_nothing(site, tmp_path):
     write(site, 4)
     site.log.checkpoint(site.records)
@@ -263,6 +275,7 @@ def test_a_frontier_that_was_changed_too_narrows_nothing(site, tmp_path):
     assert (found.first_bad, found.last_bad) == (4, 12)
 
 
+@past_us
 def test_signed_entries_cut_off_are_missed(site, tmp_path):
     write(site, 6)
     site.log.checkpoint(site.records)

@@ -23,8 +23,7 @@ def unpacked(site, actor=AGENT, ref="T-1") -> dict[str, bytes]:
 
 
 def tamper(site, attachment, offset):
-    blob, at = site.blobs._blobs[attachment.blob_id]
-    site.blobs._blobs[attachment.blob_id] = (blob[:offset] + bytes([blob[offset] ^ 1]) + blob[offset + 1 :], at)
+    site.tamper(attachment, lambda blob: blob[:offset] + bytes([blob[offset] ^ 1]) + blob[offset + 1 :])
 
 
 def test_all_available_files_are_in_it(site):

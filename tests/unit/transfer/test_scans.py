@@ -206,8 +206,7 @@ class TestLater:
 
     def test_a_damaged_file_is_damaged_and_stops_nothing(self, site, scanner, rescan):
         first, second = put_off(site, scanner), put_off(site, scanner)
-        blob, at = site.blobs._blobs[site.row(first).blob_id]
-        site.blobs._blobs[site.row(first).blob_id] = (blob[:-1] + bytes([blob[-1] ^ 1]), at)
+        site.tamper(site.row(first), lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]))
         assert rescan.run() == 1
         assert site.row(first).state is S.DAMAGED
         assert site.row(second).state is S.AVAILABLE

@@ -34,12 +34,6 @@ CONTENT = bytes(range(256)) * (3 * MIB // 256) + b"end"
 SEGMENT = MIB - 16
 
 
-def tamper(site, attachment, change) -> None:
-    """Put other bytes in the place of a blob."""
-    blob, at = site.blobs._blobs[attachment.blob_id]
-    site.blobs._blobs[attachment.blob_id] = (change(blob), at)
-
-
 def flip(offset: int):
     return lambda blob: blob[:offset] + bytes([blob[offset] ^ 1]) + blob[offset + 1 :]
 
@@ -267,7 +261,7 @@ class TestDamage:
     )
     def test_damage_is_found_before_the_first_byte(self, site, change, error):
         attachment = site.received(CONTENT)
-        tamper(site, attachment, change)
+        site.tamper(attachment, change)
         for header in (None, "bytes=0-9", "bytes=-9"):
             with pytest.raises(error):
                 site.open(AGENT, attachment.id, range_header=header)
@@ -280,7 +274,7 @@ class TestDamage:
 
     def test_damage_in_the_middle_ends_the_download_where_it_is(self, site):
         attachment = site.received(CONTENT)
-        tamper(site, attachment, flip(MIB + 1000))
+        site.tamper(attachment, flip(MIB + 1000))
         download = site.open(AGENT, attachment.id)
         chunks = download.chunks()
         first = next(chunks)
@@ -295,19 +289,19 @@ class TestDamage:
 
     def test_a_range_beside_the_damage_is_served(self, site):
         attachment = site.received(CONTENT)
-        tamper(site, attachment, flip(MIB + 1000))
+        site.tamper(attachment, flip(MIB + 1000))
         assert site.read(AGENT, attachment.id, range_header="bytes=0-99") == CONTENT[:100]
 
     def test_segments_in_another_order_are_damage(self, site):
         attachment = site.received(CONTENT)
-        tamper(site, attachment, lambda b: b[:MIB] + b[2 * MIB : 3 * MIB] + b[MIB : 2 * MIB] + b[3 * MIB :])
+        site.tamper(attachment, lambda b: b[:MIB] + b[2 * MIB : 3 * MIB] + b[MIB : 2 * MIB] + b[3 * MIB :])
         download = site.open(AGENT, attachment.id)
         with pytest.raises(SegmentForged):
             list(download.chunks())
 
     def test_another_files_blob_is_damage(self, site):
         one, other = site.received(b"12345"), site.received(b"67890")
-        tamper(site, one, lambda _: site.blobs._blobs[other.blob_id][0])
+        site.tamper(one, lambda _: site.sealed(other))
         with pytest.raises(WrongContext):
             site.open(AGENT, one.id)
 

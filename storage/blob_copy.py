@@ -99,8 +99,10 @@ class BlobCopy:
                     self._target.delete(stat.blob_id)
                     done.removed += 1
 
-    def run(self, done: Copied, *, trusted: AttachmentId | None, keep: Callable[[AttachmentId], None]) -> None:
-        """Copy what is not there. Up to ``trusted`` it is enough that a blob is there in its size: its digest was
+    def run(
+        self, done: Copied, *, trusted: AttachmentId | None, keep: Callable[[AttachmentId], None], empty: bool = False
+    ) -> None:
+        """Copy what is not there; in an ``empty`` target nothing is looked for. Up to ``trusted`` it is enough that a blob is there in its size: its digest was
         compared before. ``keep`` is told up to where all is done. Raises Unavailable; then nothing after the last
         ``keep`` is known.
         """
@@ -110,7 +112,7 @@ class BlobCopy:
             try:
                 rows = self._living()
                 for row in islice(rows, 2 * self._at_once):
-                    waiting.append((row, threads.submit(self._one, row, trusted or "")))
+                    waiting.append((row, threads.submit(self._one, row, trusted or "", empty=empty)))
                 while waiting:
                     row, future = waiting.popleft()
                     one = future.result()
@@ -123,7 +125,7 @@ class BlobCopy:
                     self._told(done)
                     self._steps("blob")
                     for following in islice(rows, 1):
-                        waiting.append((following, threads.submit(self._one, following, trusted or "")))
+                        waiting.append((following, threads.submit(self._one, following, trusted or "", empty=empty)))
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
 
@@ -143,9 +145,9 @@ class BlobCopy:
             yield from batch
             after = batch[-1].id
 
-    def _one(self, row: Attachment, trusted: str) -> _One:
+    def _one(self, row: Attachment, trusted: str, *, empty: bool) -> _One:
         size = row.sealed_size or 0
-        found = self._target.stat(row.blob_id)
+        found = None if empty else self._target.stat(row.blob_id)
         if found is not None:
             whole = found.size == size
             if whole and (row.id <= trusted or self._digesting.digest(row.blob_id) == row.sealed_sha256):

@@ -1,8 +1,7 @@
-"""A managed ring's document among the records: changed by compare and set, and the whole job of rotation on top."""
+"""The job of rotation with a managed ring, whose document lies among the records that it works on."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -32,32 +31,6 @@ def beside(site, tmp_path):
 @pytest.fixture
 def documents(beside):
     return RecordsDocuments(beside)
-
-
-class TestTheDocument:
-    def test_is_not_there_at_first(self, documents):
-        assert documents.load() is None
-
-    def test_is_replaced_by_who_knows_the_one_before_alone(self, documents):
-        assert not documents.replace(b"{}", b"{1}")
-        assert documents.replace(None, b"{1}")
-        assert not documents.replace(None, b"{2}")
-        assert not documents.replace(b"{0}", b"{2}")
-        assert documents.load() == b"{1}"
-        assert documents.replace(b"{1}", b"{2}")
-        assert documents.load() == b"{2}"
-
-    def test_is_replaced_once_however_many_try(self, documents):
-        documents.replace(None, b"{}")
-        with ThreadPoolExecutor(8) as threads:
-            done = list(threads.map(lambda n: documents.replace(b"{}", b"{%d}" % n), range(16)))
-        assert done.count(True) == 1
-        assert documents.load() == b"{%d}" % done.index(True)
-
-    def test_can_be_large(self, documents):
-        large = b"x" * (1 << 20)
-        assert documents.replace(None, large)
-        assert documents.load() == large
 
 
 @pytest.fixture

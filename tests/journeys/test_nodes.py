@@ -167,12 +167,13 @@ class Traffic:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_nodes_that_are_restarted_one_after_the_other_lose_no_request(nodes: Nodes) -> None:
     nodes.one.put_ticket("N-4")
     nodes.one.key("agent")
     traffic = Traffic(nodes, nodes.one.upload_link("N-4"))
     threads = traffic.run()
-    for node in (*nodes.both, *nodes.both):
+    for node in nodes.both:
         time.sleep(3)  # nginx tries a node that was away again after two seconds
         node.ends()
         node.start()
@@ -180,7 +181,7 @@ def test_nodes_that_are_restarted_one_after_the_other_lose_no_request(nodes: Nod
     traffic.over.set()
     for thread in threads:
         thread.join(60)
-    print("requests behind nginx while both nodes were restarted twice:", dict(traffic.done))
+    print("requests behind nginx while both nodes were restarted:", dict(traffic.done))
     assert traffic.failed == []
     assert min(traffic.done.values()) > 5
     for attachment, digest in traffic.sent.items():
@@ -219,6 +220,7 @@ def receiving(nodes: Nodes) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_a_dead_node_had_begun_another_frees_soon(nodes: Nodes) -> None:
     one, other = nodes.both
     other.put_ticket("N-5")
@@ -246,6 +248,7 @@ def test_what_a_dead_node_had_begun_another_frees_soon(nodes: Nodes) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_node_that_was_paused_too_long_does_not_finish_what_others_ended(nodes: Nodes) -> None:
     one, other = nodes.both
     other.put_ticket("N-6")

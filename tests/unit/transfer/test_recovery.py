@@ -160,7 +160,7 @@ def test_an_upload_of_another_node_that_lives_is_left_to_it_however_long_it_take
 
 def test_an_upload_of_a_node_that_died_is_ended_by_another(site, nodes):
     site.reception.seal(site.reception.claim(site.by_agent(), "a.txt", 1), [b"x"])
-    nodes.go(nodes.other, 14)
+    nodes.go(nodes.other, 19)
     assert nodes.end_left() == 0
     nodes.go(nodes.other, 2)
     assert nodes.end_left() == 1
@@ -171,8 +171,9 @@ def test_an_upload_of_a_node_that_died_is_ended_by_another(site, nodes):
 
 def test_an_upload_of_a_node_that_left_is_ended_at_once(site, nodes):
     site.reception.claim(site.by_agent(), "a.txt", 1)
-    nodes.go(nodes.other, 15)
+    nodes.go(nodes.other, 19)
     nodes.one.beat()
+    nodes.go(nodes.other, 2)
     assert nodes.end_left() == 0
     nodes.one.leave()
     assert nodes.end_left() == 1
@@ -180,7 +181,7 @@ def test_an_upload_of_a_node_that_left_is_ended_at_once(site, nodes):
 
 def test_a_paused_node_that_wakes_up_finishes_nothing_and_leaves_nothing(site, nodes):
     claim = site.reception.claim(site.by_agent(), "a.txt", 1)
-    nodes.go(nodes.other, 20)
+    nodes.go(nodes.other, 21)
     assert nodes.end_left() == 1
     sealed = site.reception.seal(claim, [b"x"])
     with pytest.raises(StateConflict):
@@ -194,7 +195,8 @@ def test_a_paused_node_that_wakes_up_finishes_nothing_and_leaves_nothing(site, n
 
 def test_after_an_outage_every_node_has_time_to_say_that_it_lives(site, nodes):
     claim = site.reception.claim(site.by_agent(), "a.txt", 1)
-    nodes.go(nodes.other, 15)
+    nodes.go(nodes.other, 21)
+    nodes.one.beat()
     site.clock.go(minutes=10)  # the database did not answer anybody
     nodes.other.beat()
     assert nodes.end_left() == 0

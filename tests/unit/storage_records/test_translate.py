@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from domain.errors import NotFound, RecordsUnavailable, StorageFull
+from domain.errors import BadInput, NotFound, RecordsUnavailable, StorageFull
 from storage.records.translate import translated, translating
 
 
@@ -66,3 +66,48 @@ def test_around_a_call_the_drivers_error_is_the_cause():
     with pytest.raises(RecordsUnavailable) as raised, translating():
         raise wrapped
     assert raised.value.__cause__ is wrapped
+
+
+class Said(Exception):
+    """As psycopg's errors: what the server said has a code, what the driver says has none."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__("words that may hold a value of a row")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "ours"),
+    [
+        ("53100", StorageFull),
+        ("53200", RecordsUnavailable),
+        ("53300", RecordsUnavailable),
+        ("40001", RecordsUnavailable),
+        ("40P01", RecordsUnavailable),
+        ("55P03", RecordsUnavailable),
+        ("57014", RecordsUnavailable),
+        ("57P01", RecordsUnavailable),
+        ("57P02", RecordsUnavailable),
+        ("57P03", RecordsUnavailable),
+        ("25P03", RecordsUnavailable),
+        ("08006", RecordsUnavailable),
+        ("58030", RecordsUnavailable),
+        ("XX001", RecordsUnavailable),
+        ("22001", BadInput),
+        ("22003", BadInput),
+        ("22021", BadInput),
+        (None, RecordsUnavailable),
+    ],
+)
+def test_what_postgresql_says_by_its_codes_has_its_family_and_none_of_its_words(sqlstate, ours):
+    error = OperationalError("SELECT 1", {}, Said(sqlstate))
+    mine = translated(error)
+    assert type(mine) is ours
+    assert "words" not in str(mine)
+    assert mine.__cause__ is error
+
+
+@pytest.mark.parametrize("sqlstate", ["23503", "23514", "25006", "42P01", "42501", "22012", "P0001"])
+def test_what_is_a_bug_of_ours_stays_what_postgresql_said(sqlstate):
+    error = OperationalError("SELECT 1", {}, Said(sqlstate))
+    assert translated(error) is error

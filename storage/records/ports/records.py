@@ -55,8 +55,11 @@ class Unit(Protocol):
 class Records(Protocol):
     """A database. Safe to call from any thread.
 
-    ``work`` gets a Unit and nothing else of the outside: it may be run again after a serialisation failure, so it must
-    not send, sleep or touch a store. Whatever it raises rolls its own work back, and only its own.
+    Writes are serial, over all threads and processes: what a work reads, nobody changes before its commit.
+
+    ``work`` gets a Unit and nothing else of the outside: it may be run again after a conflict or a lost connection, and
+    everybody's writes wait for it, so it must not send, sleep or touch a store. Whatever it raises rolls its own work
+    back, and only its own.
     """
 
     def read(self, work: Callable[[Unit], T]) -> T:
@@ -64,7 +67,10 @@ class Records(Protocol):
         ...
 
     def write(self, work: Callable[[Unit], T]) -> T:
-        """Run ``work`` and return its result once the commit that holds it is durable (S-5, S-14)."""
+        """Run ``work`` and return its result once the commit that holds it is durable (S-5, S-14).
+
+        Raises RecordsUnavailable where it was not committed, OutcomeUnknown where nobody can tell (S-16).
+        """
         ...
 
     def submit(self, work: Callable[[Unit], T]) -> Future[T]:
@@ -80,7 +86,8 @@ class Records(Protocol):
         ...
 
     def tidy(self) -> None:
-        """Make what was erased leave the database's files too (S-39): WAL truncated. Cheap where there is nothing."""
+        """Make what was erased leave the database's files, as far as the database can (S-39): SQLite cuts its WAL,
+        PostgreSQL vacuums. Cheap where there is nothing."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict
 
 import click
@@ -34,13 +35,16 @@ def restore(ctx: click.Context) -> None:
     Exit 3 where bytes of something erased could not be removed now: unreadable, and tried again by the next purge.
     """
     import logs
+    from keys import Alone
     from retention import Restoration
     from server import open_site
 
     context: Context = ctx.obj
     settings = context.settings()
     logs.start("error" if settings.log_level == "info" else settings.log_level)
-    with open_site(settings, serving=True) as site:
+    with open_site(settings, serving=True) as site, ExitStack() as stack:
+        if site.shared:  # no lock of a folder says that nobody serves it
+            stack.enter_context(Alone(site.records, dead=False, say=lambda line: click.echo(line, err=True)))
         restored = Restoration(site.records, site.purge, site.holds, site.log, site.clock).run()
         site.log.checkpoint(site.records)
     if not restored.informed:

@@ -268,6 +268,14 @@ def test_a_node_that_was_paused_too_long_does_not_finish_what_others_ended(nodes
     other.cli("fsck", "--digests")
 
 
+def test_nothing_is_restored_beside_a_node_that_serves(nodes: Nodes) -> None:
+    before = nodes.one.as_("auditor").get("/api/v1/audit").json()
+    assert nodes.one.cli("restore", code=2) == ""
+    after = nodes.one.as_("auditor").get("/api/v1/audit?kind=site.restored").json()
+    assert before
+    assert "site.restored" not in str(after)
+
+
 def test_of_nodes_that_start_a_new_site_at_once_one_tells_how_to_sign_in(tmp_path: Path) -> None:
     with site_settings(tmp_path) as settings:
         starting = [Node(tmp_path, f"{number}", **settings) for number in range(3)]

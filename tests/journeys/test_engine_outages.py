@@ -93,6 +93,31 @@ def test_an_engine_out_of_reach_is_said_and_passes(away: Away, engine: str, faul
     away.kept[ref] = kept
 
 
+CUTS = {"asking": Faults(cut_up=300, times=6), "answering": Faults(cut_down=300, times=6)}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_connections_that_are_cut_lose_nothing_and_double_nothing(away: Away, engine: str, cut: str) -> None:
+    node, proxy, ref = away.node, away.proxies[engine], f"cut-{engine}-{cut}".replace("_", "-")
+    node.ticket(ref)
+    link = node.upload_link(ref)
+    kept: dict[str, bytes] = {}
+    proxy.set(CUTS[cut])
+    try:
+        for n in range(6):
+            answer = node.bare("PUT", f"{link}/put/{n}.bin", KEPT)
+            assert answer.status in {201, 503}, answer
+            if answer.status == 201:
+                kept[answer.json["id"]] = KEPT
+    finally:
+        proxy.heal()
+    last = away.until(201, lambda: node.bare("PUT", f"{link}/put/last.bin", KEPT), NOTICED)
+    kept[last.json["id"]] = KEPT
+    node.assert_holds(ref, kept)
+    away.kept[ref] = kept
+
+
 def test_after_all_outages_everything_acknowledged_is_there_and_nothing_else(away: Away) -> None:
     for ref, kept in away.kept.items():
         away.node.assert_holds(ref, kept)

@@ -102,9 +102,10 @@ class BlobCopy:
     def run(
         self, done: Copied, *, trusted: AttachmentId | None, keep: Callable[[AttachmentId], None], empty: bool = False
     ) -> None:
-        """Copy what is not there; in an ``empty`` target nothing is looked for. Up to ``trusted`` it is enough that a blob is there in its size: its digest was
-        compared before. ``keep`` is told up to where all is done. Raises Unavailable; then nothing after the last
-        ``keep`` is known.
+        """Copy what is not there; in an ``empty`` target nothing is looked for.
+
+        Up to ``trusted`` it is enough that a blob is there in its size: its digest was compared before. ``keep`` is
+        told up to where all is done. Raises Unavailable; then nothing after the last ``keep`` is known.
         """
         waiting: deque[tuple[Attachment, Future[_One]]] = deque()
         since, clean = 0, True

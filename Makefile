@@ -32,8 +32,9 @@ check: install-dev ## style, types, floors, dependencies, licences, lock: everyt
 	$(BIN)/deptry .
 	$(BIN)/pytest -q -p no:randomly tests/shape
 
-test: install-dev ## every test, against real engines (ARGS="-k links")
+test: install-dev ## every test on the embedded engines, then those of a site on PostgreSQL and S3 (ARGS="-k links")
 	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup --site engines $(ARGS)
 
 engines: install-dev ## start the engines that tests talk to; prints where they are
 	@services/engines.sh start

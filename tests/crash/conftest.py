@@ -8,6 +8,14 @@ import pytest
 from tests.crash.vault import Nest, Vault
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These die at calls of the disk and in files of the embedded engines, and are mended at once by the next start,
+    which is alone. What is killed on the big engines, where others may live on, is ``test_engines.py``."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.embedded("dies in the embedded engines, or brings engines of its own"))
+
+
 @pytest.fixture(scope="session")
 def nest() -> Iterator[Nest]:
     made = Nest()

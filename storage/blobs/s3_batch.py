@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from domain.errors import BilagaError
 from domain.ids import BlobId
 from storage.blobs.s3_bucket import Bucket, status_of, translating
-from storage.blobs.s3_remains import Version, abort, erase, uploads, versions, versions_of
+from storage.blobs.s3_remains import Version, erase, uploads, versions, versions_of
 
 MOST = 1000
 """Keys in one request (DeleteObjects)."""
@@ -24,15 +24,13 @@ DENSE = 10
 def erase_all(bucket: Bucket, blob_ids: Collection[BlobId]) -> dict[BlobId, BilagaError]:
     """What could not be removed, and why. All others were listed and are gone. Raises as ``Bucket``."""
     keys = {bucket.place.key(blob_id): blob_id for blob_id in sorted(blob_ids)}
-    # The order of ``erase``: uploads, objects, then a look at what is left.
-    begun = [one for one in uploads(bucket, bucket.place.prefix) if one.key in keys] if keys else []
-    for one in begun:
-        abort(bucket, one)
+    # One with an upload is removed by itself, in the order that a commit at the same moment needs.
+    begun = {one.key for one in uploads(bucket, bucket.place.prefix) if one.key in keys} if keys else set()
     if bucket.versioned:
         _delete(bucket, [(one.key, one.version) for one in _versions(bucket, list(keys))])
     else:
         _delete(bucket, [(key, None) for key in keys])
-    left = {one.key for one in _versions(bucket, list(keys))} | {one.key for one in begun}
+    left = {one.key for one in _versions(bucket, list(keys))} | begun
     failed: dict[BlobId, BilagaError] = {}
     for key in sorted(left):
         try:

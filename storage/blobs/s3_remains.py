@@ -89,20 +89,15 @@ def uploads(bucket: Bucket, prefix: str) -> list[Upload]:
     return [Upload(one["Key"], one["UploadId"], one["Initiated"]) for page in pages for one in page.get("Uploads", [])]
 
 
-def abort(bucket: Bucket, one: Upload) -> None:
-    """Give up an unfinished upload, if it is still there."""
-    try:
-        bucket.ask("abort_multipart_upload", Key=one.key, UploadId=one.upload)
-    except ClientError as error:
-        if code_of(error) not in ABORTED:
-            raise
-
-
 def _abort(bucket: Bucket, key: str) -> bool:
     """Abort what is unfinished under a key; whether there was any."""
     found = [one for one in uploads(bucket, key) if one.key == key]
     for one in found:
-        abort(bucket, one)
+        try:
+            bucket.ask("abort_multipart_upload", Key=key, UploadId=one.upload)
+        except ClientError as error:
+            if code_of(error) not in ABORTED:
+                raise
     return bool(found)
 
 

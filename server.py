@@ -14,7 +14,7 @@ from engines import Engines, open_engines
 from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
-from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
+from retention import OVERWRITTEN, Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
 from storage import DatabaseClock
 from storage.blobs.file import FileBlobStore
@@ -90,7 +90,9 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
             policy.decide,
             clock=clock,
             brakes=Brakes(machine=machine),
-            certificates=CertificateDesk(signer, installation, settings.keys_horizon),
+            certificates=CertificateDesk(
+                signer, installation, settings.keys_horizon, None if engines.shared else OVERWRITTEN
+            ),
             steps=steps,
             together=engines.shared,
         ),

@@ -1,7 +1,7 @@
 """When attachments end, and proof that they did."""
 
 from retention.brakes import Brakes
-from retention.certificates import CertificateDesk, find_certificate
+from retention.certificates import OVERWRITTEN, CertificateDesk, find_certificate
 from retention.claim import Reason
 from retention.due import Outlook, Why
 from retention.holds import HoldsDesk, Placed
@@ -15,6 +15,7 @@ from retention.run import Pace
 __all__ = [
     "CUSTOMER",
     "OTHER",
+    "OVERWRITTEN",
     "AfterClosed",
     "AfterContract",
     "AfterLastActivity",

@@ -17,16 +17,24 @@ from storage.records import JournalFilter, Unit
 
 TYPE = "bilaga.purge-certificate"
 VERSION = 1
-DATABASE_FILES = "PT24H"
+OVERWRITTEN = timedelta(hours=24)
+"""When SQLite's files hold nothing of it any more: deleted pages are overwritten, the WAL is cut (S-39)."""
 
 
 class CertificateDesk:
-    """Signs certificates with the audit log's key. ``horizon``: how long a backup can open what was purged since."""
+    """Signs certificates with the audit log's key. ``horizon``: how long a backup can open what was purged since.
 
-    def __init__(self, signer: Signer, installation: str, horizon: timedelta) -> None:
+    ``overwritten``: how long the database's own files hold wrapped keys that were deleted; None where nothing
+    overwrites them (PostgreSQL): then it is the horizon too.
+    """
+
+    def __init__(
+        self, signer: Signer, installation: str, horizon: timedelta, overwritten: timedelta | None = OVERWRITTEN
+    ) -> None:
         self._signer = signer
         self._installation = installation
         self._horizon = f"P{horizon.days}D"
+        self._files = self._horizon if overwritten is None else f"PT{int(overwritten / timedelta(hours=1))}H"
 
     def sign(self, claim: Claim, purged_at: datetime) -> Certificate:
         """The certificate of a purge whose key and blob are gone. Says nothing of persons or content."""
@@ -51,7 +59,7 @@ class CertificateDesk:
             "journal_index": claim.index,
             "unreadable": {
                 "here": "at once: the only data key was destroyed, then the sealed bytes were removed",
-                "database_files": f"within {DATABASE_FILES}",
+                "database_files": f"within {self._files}",
                 "all_copies": (
                     f"within {self._horizon}: backups hold the data key wrapped under a key that is destroyed by then"
                 ),

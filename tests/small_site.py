@@ -138,6 +138,7 @@ class PurgeSite(SmallSite):
         steps: Callable[[str], None] | None = None,
         *,
         together: bool = False,
+        certificates: CertificateDesk | None = None,
     ) -> Purge:
         return Purge(
             self.records,
@@ -147,7 +148,7 @@ class PurgeSite(SmallSite):
             self.policy.decide,
             clock=self.clock,
             brakes=brakes or Brakes(),
-            certificates=CertificateDesk(self.signer, self.ring.installation, timedelta(days=30)),
+            certificates=certificates or CertificateDesk(self.signer, self.ring.installation, timedelta(days=30)),
             steps=steps or self.steps,
             pace=pace or Pace(blobs_a_second=None),
             together=together,

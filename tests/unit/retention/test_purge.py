@@ -63,6 +63,13 @@ def test_the_certificate_says_when_every_copy_is_unreadable(site):
     assert horizon["all_copies"].startswith("within P30D")
 
 
+def test_what_a_database_never_overwrites_is_unreadable_with_the_backups(site):
+    (attachment,) = due(site)
+    desk = CertificateDesk(site.signer, site.ring.installation, timedelta(days=9), overwritten=None)
+    site.purge_with(certificates=desk).run(SYSTEM)
+    assert gone(site, attachment)["unreadable"]["database_files"] == "within P9D"
+
+
 def test_the_order_is_claim_key_blob_look_tombstone(site):
     due(site)
     site.purge.run(SYSTEM)

@@ -77,6 +77,8 @@ class Moved:
     The SHA-256 of ``tables`` are of both sides."""
 
     complete: bool = False
+    already: bool = False
+    """A try before this one was through, and died before it could say so."""
     tables: list[TableDigest] = field(default_factory=list)
     blobs: Copied = field(default_factory=Copied)
 
@@ -127,6 +129,8 @@ class Move:
         ``alone`` is the lease in the source that keeps everybody else from it.
         """
         again = self._begin()
+        if again is None:
+            return Moved(complete=True, already=True)
         self._steps("begun")
         ring = self._carry_keys()
         if ring.installation != self._installation:
@@ -149,8 +153,8 @@ class Move:
                 return moved
         raise StateConflict("The site is being written to while it is moved: stop what does it, then run this again.")
 
-    def _begin(self) -> bool:
-        """Make the target ours; whether some of the site may be there already."""
+    def _begin(self) -> bool | None:
+        """Make the target ours; whether some of the site may be there already, None: all of it lives there."""
         gone, half = self._source.records.read(lambda unit: (Marks(unit).moved, Marks(unit).moving))
         if half is not None:
             raise unfinished(half)
@@ -162,7 +166,10 @@ class Move:
                 raise Misconfigured(f"The target is half of another site, which comes from {known.place}.")
             return True
         if gone is not None:
-            raise SiteMoved(f"This site was moved to {gone.place} before, and lives there now.")
+            lives, left = self._target.records.read(lambda unit: (unit.site.get(INSTALLATION), Marks(unit).moved))
+            if lives != self._installation or left is not None:
+                raise SiteMoved(f"This site was moved to {gone.place} before, and is not there any more.")
+            return None
         left = self._target.records.read(lambda unit: Marks(unit).moved)
         back = left is not None and left.installation == self._installation
         if not back:

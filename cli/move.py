@@ -63,6 +63,8 @@ def move(ctx: click.Context, target: Path, *, accept_damaged: bool, as_json: boo
         click.echo(f"damaged: {fault.attachment_id}: blob {fault.blob_id}: {fault.detail}", err=True)
     if as_json:
         click.echo(json.dumps(_shown(moved, time.monotonic() - began)))
+    elif moved.already:
+        click.echo("moved already: a move before this one was through")
     elif moved.complete:
         click.echo(
             f"moved: {moved.rows} rows, {moved.blobs.copied + moved.blobs.there} blobs "
@@ -76,6 +78,7 @@ def move(ctx: click.Context, target: Path, *, accept_damaged: bool, as_json: boo
 def _shown(moved: Moved, seconds: float) -> dict[str, Any]:
     return {
         "complete": moved.complete,
+        "already": moved.already,
         "seconds": round(seconds, 3),
         "rows": moved.rows,
         "sha256": moved.sha256,

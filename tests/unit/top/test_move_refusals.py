@@ -112,7 +112,10 @@ def test_half_of_one_site_is_no_target_for_another(here, there, tmp_path):
 def test_a_site_that_moved_does_not_move_again_not_even_to_where_it_once_began(here, there, tmp_path):
     stopped(here, tmp_path / "first", "blobs")
     assert move(here, there).complete
-    for target in (there, tmp_path / "first", tmp_path / "third"):
+    before = dump(there / DATABASE)
+    assert move(here, there).already  # as one that died before it could say that it was through
+    assert dump(there / DATABASE) == before
+    for target in (tmp_path / "first", tmp_path / "third"):
         with pytest.raises(SiteMoved):
             move(here, target)
     assert is_usable(there)

@@ -19,7 +19,7 @@ from domain.clock import Clock
 from domain.errors import Misconfigured, SiteLocked
 from keys import RecordsDocuments
 from settings import Settings
-from storage import BlobStore, Digesting, Records, Unit, check_moved
+from storage import BlobStore, Clearing, Digesting, Records, Unit, check_moved
 from storage.blobs.file import FileBlobStore
 from storage.records.lock import SiteLock
 from storage.records.sqlite import DATABASE, SqliteRecords
@@ -45,6 +45,8 @@ class Engines:
 
     records: Records
     blobs: Store
+    clearing: Clearing | None
+    """The same store, where it removes many blobs at once."""
     ring: KeyRing
     shared: bool
     """Whether other nodes may serve the same site at the same time."""
@@ -75,9 +77,9 @@ def open_engines(
     fresh = records.read(lambda unit: unit.site.get(INSTALLATION) is None and unit.journal.size() == 0)
     ring = _ring(settings, lambda: _beside(settings, clock, stack), clock, fresh=fresh)
     created = _claim(records, ring.installation)
-    blobs = _blobs(settings, file_store, serving=serving)
+    blobs, clearing = _blobs(settings, file_store, serving=serving)
     stack.callback(blobs.close)
-    return Engines(records, blobs, ring, shared, created)
+    return Engines(records, blobs, clearing, ring, shared, created)
 
 
 def is_shared(settings: Settings) -> bool:
@@ -144,7 +146,7 @@ def is_there(settings: Settings) -> bool:
 
 def open_blobs(settings: Settings, stack: ExitStack) -> Store:
     """The store alone."""
-    blobs = _blobs(settings, FileBlobStore, serving=True)
+    blobs, _ = _blobs(settings, FileBlobStore, serving=True)
     stack.callback(blobs.close)
     return blobs
 
@@ -233,11 +235,14 @@ def _beside(settings: Settings, clock: Clock, stack: ExitStack) -> Records:
     return _records(settings, clock, stack, serving=False, connections=2)
 
 
-def _blobs(settings: Settings, file_store: Callable[..., FileBlobStore], *, serving: bool) -> Store:
+def _blobs(
+    settings: Settings, file_store: Callable[..., FileBlobStore], *, serving: bool
+) -> tuple[Store, Clearing | None]:
     match settings.scheme("storage_url"):
         case "file":
             reserve = settings.space_reserve
-            return file_store(settings.path("storage_url", BLOBS), reserve=None if reserve is None else int(reserve))
+            place = settings.path("storage_url", BLOBS)
+            return file_store(place, reserve=None if reserve is None else int(reserve)), None
         case "s3":
             from storage.blobs.retrying import RetryingBlobStore
             from storage.blobs.s3 import S3BlobStore
@@ -245,7 +250,8 @@ def _blobs(settings: Settings, file_store: Callable[..., FileBlobStore], *, serv
             bucket = S3BlobStore(settings.storage_url or "", allowed_regions=settings.allowed_regions)
             if serving:
                 bucket.check_start()
-            return RetryingBlobStore(bucket)
+            store = RetryingBlobStore(bucket, clearing=bucket)
+            return store, store
         case scheme:
             raise _unknown("STORAGE_URL", scheme, "file, s3")
 

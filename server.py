@@ -14,7 +14,7 @@ from engines import Engines, open_engines
 from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
-from retention import OVERWRITTEN, Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
+from retention import FAR_PACE, OVERWRITTEN, PACE, Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
 from settings import Settings
 from storage import DatabaseClock
 from storage.blobs.file import FileBlobStore
@@ -95,6 +95,8 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
             ),
             steps=steps,
             together=engines.shared,
+            clearing=engines.clearing,
+            pace=PACE if engines.clearing is None else FAR_PACE,
         ),
         issuing=Issuing(
             keys, log, clock, LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest)

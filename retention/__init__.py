@@ -10,12 +10,14 @@ from retention.purge import Purge
 from retention.report import Failed, Purged, PurgeReport
 from retention.restoration import Restoration, Restored
 from retention.rules import CUSTOMER, OTHER, AfterClosed, AfterContract, AfterLastActivity, Policy, Rule
-from retention.run import Pace
+from retention.run import FAR_PACE, PACE, Pace
 
 __all__ = [
     "CUSTOMER",
+    "FAR_PACE",
     "OTHER",
     "OVERWRITTEN",
+    "PACE",
     "AfterClosed",
     "AfterContract",
     "AfterLastActivity",

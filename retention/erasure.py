@@ -22,7 +22,7 @@ from domain.ids import LinkId, TicketId
 from keys import ATTACHMENT, Keys, LeaseLost
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, claim_of, started
-from storage import BlobStore
+from storage import BlobStore, Clearing
 from storage.records import Records, Unit
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,12 @@ class Erasure:
         certificates: CertificateDesk,
         clock: Clock,
         steps: Steps,
+        clearing: Clearing | None = None,
     ) -> None:
+        """``clearing``: the blob store, where it removes many at once."""
         self._records = records
         self._blobs = blobs
+        self._clearing = clearing
         self._keys = keys
         self._log = journal
         self._certificates = certificates
@@ -94,6 +97,22 @@ class Erasure:
         if self._blobs.stat(blob_id) is not None:
             raise BlobsUnavailable("the blob is still there after it was removed")
         self._steps("read-back")
+
+    @property
+    def clears(self) -> bool:
+        """Whether ``remove_all`` is to be asked, instead of ``remove`` for each."""
+        return self._clearing is not None
+
+    def remove_all(self, claims: Sequence[Claim]) -> Done[Claim, Claim]:
+        """Remove the blobs of all; each was looked for afterwards and is gone, or failed. Raises BlobsUnavailable."""
+        clearing = self._clearing
+        if clearing is None:
+            raise RuntimeError("this store removes one by one")
+        kept = clearing.delete_all([claim.attachment.blob_id for claim in claims])
+        self._steps("blob-removed")
+        self._steps("read-back")
+        gone = [claim for claim in claims if claim.attachment.blob_id not in kept]
+        return Done(gone, [(one, kept[one.attachment.blob_id]) for one in claims if one.attachment.blob_id in kept])
 
     def finish(self, actor: Actor, claims: Sequence[Claim], guard: Guard = unguarded) -> Done[Claim, Certificate]:
         """Leave tombstones and certificates where the blobs are gone."""

@@ -25,15 +25,14 @@ from retention.erasure import Erasure, Steps, only
 from retention.expired import Expired
 from retention.joining import JOINERS, led, say_led
 from retention.report import LISTED, PurgeReport
-from retention.run import Pace, Run, due_pages, error_code
-from storage import BlobStore
+from retention.run import PACE, Pace, Run, due_pages, error_code
+from storage import BlobStore, Clearing
 from storage.records import Records, Unit
 
 log = logging.getLogger(__name__)
 LEASE = "purge"
 LEASE_FOR = timedelta(seconds=20)
 JOIN_WITHIN = timedelta(seconds=60)
-PACE = Pace()
 
 
 def _no_steps(name: str) -> None:
@@ -62,8 +61,10 @@ class Purge:
         steps: Steps = _no_steps,
         pace: Pace = PACE,
         together: bool = False,
+        clearing: Clearing | None = None,
     ) -> None:
-        """``together``: whether a run that finds another node's at work helps it, instead of being refused."""
+        """``together``: whether a run that finds another node's at work helps it, instead of being refused.
+        ``clearing``: the store of blobs, where it removes many at once."""
         self._records = records
         self._together = together
         self._log = journal
@@ -71,7 +72,9 @@ class Purge:
         self._brakes = brakes
         self._pace = pace
         self._outlook = Outlook(decide)
-        self._erasure = Erasure(records, blobs, keys, journal, certificates=certificates, clock=clock, steps=steps)
+        self._erasure = Erasure(
+            records, blobs, keys, journal, certificates=certificates, clock=clock, steps=steps, clearing=clearing
+        )
         self._expired = Expired(records, keys, journal, self._outlook, clock)
 
     def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from domain.ids import AttachmentId
 from keys import Lease
 from retention.claim import Claim, Reason, recall
 from retention.due import Outlook
-from retention.erasure import Erasure, each
+from retention.erasure import Done, Erasure, each
 from retention.expired import redated
 from retention.report import LISTED, Failed, Purged, PurgeReport
 from storage.records import Records, Unit
@@ -40,6 +41,11 @@ class Pace:
     threads: int = 2
     blobs_a_second: float | None = 1000.0
     sleep: Callable[[float], None] = time.sleep
+
+
+PACE = Pace()
+FAR_PACE = Pace(batch=200, threads=4, blobs_a_second=None)
+"""For a store behind a network that removes many at once: it feels nothing, and what it takes is mostly waiting."""
 
 
 class Run:
@@ -148,20 +154,32 @@ class Run:
         failed: list[tuple[Claim, Exception]] = []
         began = time.monotonic()
         with ThreadPoolExecutor(self._pace.threads, thread_name_prefix="purge") as pool:
-            waiting = [(claim, pool.submit(self._erasure.remove, claim)) for claim in claims]
-            for claim, future in waiting:
+            waiting = [(some, pool.submit(self._remove_some, some)) for some in self._shares(claims)]
+            for some, future in waiting:
                 try:
-                    future.result()
+                    done = future.result()
                 except Exception as error:  # noqa: BLE001  # one bad item never stops the run
-                    failed.append((claim, error))
+                    failed += [(claim, error) for claim in some]
                 else:
-                    removed.append(claim)
+                    removed += done.results
+                    failed += done.failed
                 self._prolong()
         if self._pace.blobs_a_second is not None:
             left = len(claims) / self._pace.blobs_a_second - (time.monotonic() - began)
             if left > 0:
                 self._pace.sleep(left)
         return removed, failed
+
+    def _shares(self, claims: Sequence[Claim]) -> list[Sequence[Claim]]:
+        """What a thread removes in one go: a few at once where the store can do that, for the lease must go on too."""
+        size = math.ceil(self._pace.batch / self._pace.threads) if self._erasure.clears else 1
+        return [claims[start : start + size] for start in range(0, len(claims), size)]
+
+    def _remove_some(self, claims: Sequence[Claim]) -> Done[Claim, Claim]:
+        if self._erasure.clears:
+            return self._erasure.remove_all(claims)
+        self._erasure.remove(claims[0])
+        return Done(list(claims), [])
 
     def _fail(self, failed: Sequence[tuple[AttachmentId, Exception]]) -> None:
         if not failed:

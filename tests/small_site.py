@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,13 +14,13 @@ from crypto import Signer, new_blob_id, new_id
 from crypto.key_memory import MemoryKeyRing
 from domain.actor import EVERYTHING, SYSTEM
 from domain.attachment import Attachment, AttachmentState, Scan, Source
-from domain.errors import BlobsUnavailable
+from domain.errors import BilagaError, BlobsUnavailable
 from domain.event import EventKind
 from domain.ids import AttachmentId, BlobId
 from domain.ticket import Organisation, Ticket
 from keys import ATTACHMENT, Keys
 from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Pace, Policy, Purge
-from storage import BlobStore
+from storage import BlobStore, Clearing
 from storage.blobs.memory import MemoryBlobStore
 from storage.records import Unit
 from tests.site import ground
@@ -99,6 +99,24 @@ class StubbornStore:
             self.inner.delete(blob_id)
 
 
+class ManyAtOnce:
+    """The ability of a store to remove many blobs at once, one by one; ``asked`` remembers how many each time."""
+
+    def __init__(self, store: StubbornStore) -> None:
+        self.store = store
+        self.asked: list[int] = []
+
+    def delete_all(self, blob_ids: Collection[BlobId]) -> dict[BlobId, BilagaError]:
+        self.asked.append(len(blob_ids))
+        kept: dict[BlobId, BilagaError] = {}
+        for blob_id in blob_ids:
+            try:
+                self.store.delete(blob_id)
+            except BilagaError as error:
+                kept[blob_id] = error
+        return kept
+
+
 class Crash(BaseException):
     """The process died here: nothing catches it, nothing cleans up."""
 
@@ -139,6 +157,7 @@ class PurgeSite(SmallSite):
         *,
         together: bool = False,
         certificates: CertificateDesk | None = None,
+        clearing: Clearing | None = None,
     ) -> Purge:
         return Purge(
             self.records,
@@ -152,6 +171,7 @@ class PurgeSite(SmallSite):
             steps=steps or self.steps,
             pace=pace or Pace(blobs_a_second=None),
             together=together,
+            clearing=clearing,
         )
 
     def put(self, ref: str, **fact: Any) -> Ticket:

@@ -8,9 +8,9 @@ What is decided here, and why:
   and give up within a quarter of a second (measured: 0.14 to 0.25 s at three attempts). That covers a lost connection,
   not a gateway that is started anew or replaced. Here the next try comes after a good second, and none after
   ``patience`` seconds: what stalled inside until a time-out is not repeated, so that waits never multiply.
-- **Only what may be asked twice**: ``open``, ``stat``, ``delete``, ``digest``, ``read_at``, and a listing from where it
-  broke off. Never a writer: of one that failed nothing is known, and its blob is gone already. Nor ``ping``, which
-  asks about this very moment.
+- **Only what may be asked twice**: ``open``, ``stat``, ``delete``, ``delete_all``, ``digest``, ``read_at``, and a
+  listing from where it broke off. Never a writer: of one that failed nothing is known, and its blob is gone already.
+  Nor ``ping``, which asks about this very moment.
 - **A breaker of our own**, as no client has one. It goes by ``ping``, so that one blob that cannot be had closes
   nothing, and one failure is enough to ask. As a store that stalls would else hold every caller until the longest
   time-out, a question that waits for ``slow`` seconds makes the next caller ask too. Readers and writers under way are
@@ -25,14 +25,14 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from domain.breaker import Breaker
-from domain.errors import BlobsUnavailable
+from domain.errors import BilagaError, BlobsUnavailable
 from domain.ids import BlobId
-from storage.blobs.port import BlobReader, BlobStat, BlobStore, BlobWriter, Digesting, Space, check_id
+from storage.blobs.port import BlobReader, BlobStat, BlobStore, BlobWriter, Clearing, Digesting, Space, check_id
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -53,7 +53,8 @@ def _tell(back: bool) -> None:
 
 
 class RetryingBlobStore:
-    """``BlobStore`` and ``Digesting`` over another one. At most ``attempts``, none begun after ``patience`` seconds.
+    """``BlobStore``, ``Digesting`` and ``Clearing`` over another one. At most ``attempts``, none begun after
+    ``patience`` seconds. ``clearing``: the same store, where it removes many blobs at once.
 
     Down after ``failures`` in a row, or an answer that takes longer than ``slow`` seconds, and a failing ``ping``,
     which is asked again every ``pause`` seconds.
@@ -63,6 +64,7 @@ class RetryingBlobStore:
         self,
         inner: DigestingStore,
         *,
+        clearing: Clearing | None = None,
         attempts: int = 3,
         patience: float = 5.0,
         failures: int = 1,
@@ -72,6 +74,7 @@ class RetryingBlobStore:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
+        self._clearing = clearing
         self._attempts = attempts
         self._patience = patience
         self._sleep = sleep
@@ -95,6 +98,18 @@ class RetryingBlobStore:
 
     def delete(self, blob_id: BlobId) -> None:
         self._ask(lambda: self._inner.delete(blob_id))
+
+    def delete_all(self, blob_ids: Collection[BlobId]) -> Mapping[BlobId, BilagaError]:
+        clearing = self._clearing
+        if clearing is not None:
+            return self._ask(lambda: clearing.delete_all(blob_ids))
+        kept: dict[BlobId, BilagaError] = {}
+        for blob_id in blob_ids:
+            try:
+                self.delete(blob_id)
+            except BilagaError as error:
+                kept[blob_id] = error
+        return kept
 
     def digest(self, blob_id: BlobId) -> bytes:
         self._breaker.check()  # and no more: it may take hours, which says nothing

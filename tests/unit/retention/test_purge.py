@@ -16,7 +16,7 @@ from domain.errors import (
 from domain.event import EventKind
 from domain.ids import LinkId
 from retention import Brakes, CertificateDesk, Pace, Policy, Purge
-from tests.small_site import START, Crash, PurgeSite
+from tests.small_site import START, Crash, ManyAtOnce, PurgeSite
 from tests.unit.retention.purged import ADMIN, LONG_AGO, certificates, due, gone, key_of
 
 
@@ -195,6 +195,22 @@ def test_now_narrows_and_never_runs_ahead_of_the_clock(site):
     report = site.purge.run(SYSTEM, now=START + timedelta(days=4000))
     assert (report.now, report.purged) == (START, 1)
     assert site.state(fresh) == fresh
+
+
+def test_a_store_that_removes_many_at_once_is_asked_for_many(site):
+    files = due(site, files=7)
+    site.blobs.failing.add(files[2].blob_id)
+    clearing = ManyAtOnce(site.blobs)
+    pace = Pace(batch=5, threads=2, blobs_a_second=None)
+    report = site.purge_with(pace=pace, clearing=clearing).run(SYSTEM)
+    assert (report.purged, [one.attachment_id for one in report.failed]) == (6, [files[2].id])
+    assert sorted(clearing.asked) == [2, 2, 3]
+    for attachment in files[:2] + files[3:]:
+        gone(site, attachment)
+    assert site.state(files[2]).state is AttachmentState.PURGING
+    site.blobs.failing.clear()
+    assert site.purge_with(pace=pace, clearing=clearing).run(SYSTEM).resumed == 1
+    gone(site, files[2])
 
 
 def test_one_blob_that_cannot_be_removed_never_stops_the_run(site):

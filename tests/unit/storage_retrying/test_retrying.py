@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
 from crypto import new_blob_id
-from domain.errors import BlobMissing, BlobsUnavailable, StorageFull
+from domain.errors import BilagaError, BlobMissing, BlobsUnavailable, StorageFull
 from domain.ids import BlobId
 from storage.blobs.retrying import RetryingBlobStore
 from tests.unit.storage_retrying.flaky import FlakyStore, Time
@@ -238,3 +238,33 @@ def test_one_failure_is_enough_to_ask(inner, time, blob_id):
 def test_closing_closes_the_store_behind(store, inner):
     store.close()
     assert inner.closed
+
+
+class Clears:
+    """Removes many at once from a flaky store."""
+
+    def __init__(self, inner: FlakyStore) -> None:
+        self.inner = inner
+
+    def delete_all(self, blob_ids: Collection[BlobId]) -> dict[BlobId, BilagaError]:
+        self.inner.meet("delete_all")
+        for blob_id in blob_ids:
+            self.inner.delete(blob_id)
+        return {}
+
+
+def test_many_at_once_are_asked_for_again(inner: FlakyStore, time: Time, blob_id: BlobId) -> None:
+    store = RetryingBlobStore(inner, clearing=Clears(inner), sleep=time.sleep, monotonic=time)
+    inner.fail("delete_all", 2)
+    assert store.delete_all([blob_id]) == {}
+    assert inner.asked["delete_all"] == 3
+    assert store.stat(blob_id) is None
+
+
+def test_a_store_that_removes_one_by_one_names_what_stays(store: RetryingBlobStore, inner: FlakyStore) -> None:
+    first, second = put(inner), put(inner)
+    inner.fail("delete", 3)
+    kept = store.delete_all([first, second])
+    assert list(kept) == [first]
+    assert isinstance(kept[first], BlobsUnavailable)
+    assert store.stat(second) is None

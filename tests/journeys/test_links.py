@@ -267,6 +267,7 @@ def test_a_passcode_is_asked_for_and_wrong_ones_close_the_link_for_a_while(servi
 def test_an_upload_link_with_a_passcode_takes_nothing_without_it(service: Service) -> None:
     from tests.journeys.service import Form
 
+    service.put_ticket("L-1")
     address = service.upload_link("L-1", passcode="hemligt")
     before = rows(service.data)
     wrong, right = {"Bilaga-Passcode": "fel-fel"}, {"Bilaga-Passcode": "hemligt"}

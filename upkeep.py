@@ -8,17 +8,19 @@ transaction.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 
 from domain.actor import SYSTEM
 from domain.attachment import AttachmentState
-from domain.errors import BilagaError, ChainBroken
+from domain.errors import BilagaError, ChainBroken, MoveUnfinished, SiteMoved
 from installation import Site
 from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
 from links import Post
-from storage import DatabaseClock, Unit
+from storage import DatabaseClock, Unit, check_moved
 from transfer import Reception, Rescan, Scanner, Scrub
 
 log = logging.getLogger(__name__)
@@ -28,14 +30,27 @@ LEASE_FOR = timedelta(minutes=2)
 _SECOND = timedelta(seconds=1)
 
 
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Upkeep:
     """The upkeep of a site by one node. ``post``: None where the site sends no mail."""
 
     def __init__(
-        self, site: Site, node: Node, reception: Reception, *, scanner: Scanner | None, post: Post | None
+        self,
+        site: Site,
+        node: Node,
+        reception: Reception,
+        *,
+        scanner: Scanner | None,
+        post: Post | None,
+        end: Callable[[], None] = _end_process,
     ) -> None:
+        """``end`` ends this node: by default as SIGTERM does."""
         self._site = site
         self._node = node
+        self._end = end
         self._reception = reception
         self._scanner = scanner
         self._started = site.clock()
@@ -66,7 +81,7 @@ class Upkeep:
         if site.shared:
             if isinstance(site.clock, DatabaseClock):
                 jobs.append(Job("clock", 30 * _SECOND, site.clock.measure))
-            jobs.append(Job("node", BEAT, self._node.beat))
+            jobs.append(Job("node", BEAT, self._beat))
             jobs.append(Job("purging", timedelta(minutes=1), self._finish_purging))
             jobs.append(Job("orphans", timedelta(days=1), lambda: self._once("orphans", self._sweep_blobs)))
         else:
@@ -79,6 +94,15 @@ class Upkeep:
         if self._post is not None:
             jobs.append(Job("post", 2 * _SECOND, self._send_mail))
         return jobs
+
+    def _beat(self) -> None:
+        self._node.beat()
+        try:
+            check_moved(self._site.records)
+        except (SiteMoved, MoveUnfinished) as error:
+            # Paused for longer than its lease, while the site was taken elsewhere: nobody looks for anything here now.
+            log.critical("site moved away", extra={"code": error.code})
+            self._end()
 
     def checkpoint(self) -> None:
         """Sign the log as it is, unless another node is doing it."""

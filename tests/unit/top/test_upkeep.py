@@ -17,6 +17,7 @@ from domain.event import Event, EventKind
 from installation import Site
 from keys import Lease, Node, living_nodes
 from retention import Policy
+from storage.moved import MOVED, Mark
 from upkeep import Upkeep
 
 STARTED = Event(EventKind.SERVICE_STARTED, SYSTEM)
@@ -101,6 +102,19 @@ def test_a_start_beside_other_nodes_takes_nothing_from_them(site: Site) -> None:
     upkeep_of(replace(site, shared=False), FakePost()).recover()
     assert claimed()
     assert site.records.read(lambda unit: living_nodes(unit, now)) == set()
+
+
+def test_a_node_that_slept_while_its_site_was_moved_ends(site: Site) -> None:
+    ended: list[bool] = []
+    node = Node(site.records, alone=False)
+    reception: Any = FakeReception()
+    upkeep = Upkeep(site, node, reception, scanner=None, post=None, end=lambda: ended.append(True))
+    beat = job(upkeep, "node")
+    beat()
+    assert not ended
+    site.records.write(lambda unit: unit.site.put(MOVED, Mark("x", site.clock(), "elsewhere").encode()))
+    beat()
+    assert ended
 
 
 def test_nothing_is_purged_by_rules_that_another_node_has_changed(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -199,9 +199,7 @@ def upgrade_database(settings: Settings) -> bool:
 
 
 def is_served(settings: Settings) -> bool:
-    """Whether a service may be serving the site at this moment."""
-    if is_shared(settings):
-        return True
+    """Whether a service serves a site that is not shared at this moment. (Of others, leases tell.)"""
     try:
         SiteLock(settings.data_dir).release()
     except SiteLocked:

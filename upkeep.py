@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 SCRUB_EVERY = timedelta(hours=1)
 LEASE_FOR = timedelta(minutes=2)
 """How long a job that died with its node waits for the next one."""
+CHECKPOINT_LEASE = timedelta(seconds=30)
+"""As ``LEASE_FOR``; shorter, as the log is signed every minute (S-89), and what is not signed yet can be changed."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -106,16 +108,16 @@ class Upkeep:
 
     def checkpoint(self) -> None:
         """Sign the log as it is, unless another node is doing it."""
-        self._once("checkpoint", self._checkpoint)
+        self._once("checkpoint", self._checkpoint, CHECKPOINT_LEASE)
 
-    def _once(self, name: str, work: Callable[[Lease | None], object]) -> None:
+    def _once(self, name: str, work: Callable[[Lease | None], object], length: timedelta = LEASE_FOR) -> None:
         """Work that one node does at a time. A process that serves alone needs no lease for it."""
         site = self._site
         if not site.shared:
             work(None)
             return
         try:
-            with Lease(site.records, name, length=LEASE_FOR) as lease:
+            with Lease(site.records, name, length=length) as lease:
                 work(lease)
         except LeaseTaken:
             log.debug("another node is at it", extra={"job": name})

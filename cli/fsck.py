@@ -20,7 +20,6 @@ def _check(site: Site) -> Check:
     """The check; where no service runs, nothing unfinished is anybody's work in progress."""
     from domain.actor import SYSTEM
     from domain.event import Event, EventKind
-    from engines import is_served
     from storage import Check, Finding, Unit
 
     def note(unit: Unit, finding: Finding) -> None:
@@ -37,8 +36,18 @@ def _check(site: Site) -> Check:
         generations=generations,
         digesting=site.digesting,
         note=note,
-        grace=timedelta(hours=24) if is_served(site.settings) else timedelta(0),
+        grace=timedelta(hours=24) if _is_served(site) else timedelta(0),
     )
+
+
+def _is_served(site: Site) -> bool:
+    from engines import is_served
+    from keys import living_nodes
+
+    if not site.shared:
+        return is_served(site.settings)
+    now = site.records.now()
+    return bool(site.records.read(lambda unit: living_nodes(unit, now)))
 
 
 @click.command()

@@ -199,7 +199,7 @@ def upgrade_database(settings: Settings) -> bool:
 
 
 def is_served(settings: Settings) -> bool:
-    """Whether a service serves a site that is not shared at this moment. (Of others, leases tell.)"""
+    """Whether a service serves a site that is not shared at this moment. Of shared ones, leases tell."""
     try:
         SiteLock(settings.data_dir).release()
     except SiteLocked:

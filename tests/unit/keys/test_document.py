@@ -15,6 +15,7 @@ from keys import TICKET, Keys, RecordsDocuments, Rotation
 from storage.records import JournalFilter
 from storage.records.sqlite import DATABASE, SqliteRecords
 from tests.contract.keyring.memory_master import MemoryMaster
+from tests.site import ground, is_embedded
 from tests.small_site import Crash, Steps
 
 OWNERS = [f"owner-{number:02}" for number in range(7)]
@@ -23,7 +24,10 @@ OWNERS = [f"owner-{number:02}" for number in range(7)]
 @pytest.fixture
 def beside(site, tmp_path):
     """The records of the document: a connection of their own."""
-    records = SqliteRecords(tmp_path / DATABASE, clock=site.clock, checkpoints=False, readers=1)
+    if is_embedded():
+        records = SqliteRecords(tmp_path / DATABASE, clock=site.clock, checkpoints=False, readers=1)
+    else:
+        records = ground(tmp_path).records(site.clock)
     yield records
     records.close()
 

@@ -173,6 +173,28 @@ class Quarantined(Refused):
     code = "quarantined"
 
 
+class OffsetConflict(StateConflict):
+    """The upload goes on at another offset."""
+
+    code = "offset-conflict"  # fact: ``offset``, where it goes on
+
+
+class UploadLocked(Refused):
+    """Another request is still writing to this upload; try again in a moment."""
+
+    code = "upload-locked"
+
+
+class UploadTakenOver(UploadLocked):
+    """A newer request has taken this upload over."""
+
+
+class ChecksumMismatch(Refused):
+    """What came in does not have the digest that was announced."""
+
+    code = "checksum-mismatch"
+
+
 class IdempotencyConflict(Refused):
     """This idempotency key was used with another request."""
 

@@ -9,6 +9,7 @@ from transfer.ranges import parse_range, select
 from transfer.receive import Received, ReceivedFile, Reception, Touched
 from transfer.recovery import Recovery
 from transfer.rescan import Rescan
+from transfer.resume import Created, Resuming
 from transfer.sandbox import Sniffer
 from transfer.scanner import BreakingScanner, Scanner
 from transfer.scrub import Scrub
@@ -22,6 +23,7 @@ __all__ = [
     "BreakingScanner",
     "Claim",
     "Content",
+    "Created",
     "Download",
     "Incoming",
     "Inlet",
@@ -34,6 +36,7 @@ __all__ = [
     "Reception",
     "Recovery",
     "Rescan",
+    "Resuming",
     "Scanner",
     "Scrub",
     "Sealed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from html import unescape
 from importlib.resources import files
@@ -13,6 +14,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from web.pages.languages import NAMES, Language, Languages
+from web.pages.script import script_words
 from web.problems import Problem
 
 LANGUAGE_COOKIE = "bilaga-language"
@@ -71,6 +73,7 @@ class Pages:
             instant=language.instant,
             day=language.day,
             rule=language.rule,
+            script_words=partial(script_words, language),
         )
         environment.filters["kind"] = language.kind
         return environment

@@ -1,0 +1,17 @@
+/** Instants in the reader's own time and zone; the server, which does not know it, wrote them in UTC. */
+
+const format = new Intl.DateTimeFormat(document.documentElement.lang, {
+    day: "numeric",
+    month: "long",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+});
+
+for (const time of document.querySelectorAll("time")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    time.title = time.textContent ?? "";
+    time.textContent = format.format(at);
+}

@@ -94,7 +94,7 @@ class Settings(Section):
     database_connections: int = Field(default=16, ge=2, le=256)
     clamd_url: str | None = None
     max_file_size: ByteSize = Field(default=ByteSize(100 << 30), gt=0, le=1 << 40)
-    default_language: Literal["en", "sv"] = "en"
+    default_language: Literal["en", "sv", "nb", "da", "fi", "de"] = "en"
     trusted_proxies: Annotated[tuple[Network, ...], Listed] = ()
     monitor_from: Annotated[tuple[Network, ...], Listed] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     verify_uploads: Literal["checksum", "readback"] = "checksum"

@@ -19,10 +19,21 @@ from babel.numbers import format_decimal
 from babel.units import format_unit
 
 SOURCE = "en"
-NAMES: Mapping[str, str] = {"en": "English", "sv": "Svenska"}
+NAMES: Mapping[str, str] = {
+    "en": "English",
+    "sv": "Svenska",
+    "nb": "Norsk",
+    "da": "Dansk",
+    "fi": "Suomi",
+    "de": "Deutsch",
+}
 """Every language there is, by its own name."""
+NEAREST: Mapping[str, str] = {"no": "nb", "nn": "nb"}
+"""Who reads which of ours, where theirs is not among them."""
 LOCALES: Mapping[str, str] = {"en": "en_GB"}
 """Whose way of writing dates and numbers, where the language alone does not say."""
+BYTES: Mapping[str, str] = {"fi": "t"}
+"""What a byte is called, where that is not B: 1,5 Mt."""
 UNITS: Mapping[str, str] = {"Y": "year", "M": "month", "W": "week", "D": "day"}
 
 
@@ -46,6 +57,7 @@ class Language:
                 break
             amount /= 1000
         pattern = "#,##0" if unit == "B" or amount >= 100 else "#,##0.#"
+        unit = unit.replace("B", BYTES.get(self.tag, "B"))
         return f"{format_decimal(amount, pattern, locale=self.locale)}\u00a0{unit}"
 
     def instant(self, at: datetime) -> str:
@@ -96,18 +108,15 @@ class Languages:
 
     def negotiate(self, *, chosen: str | None, link: str | None, accept: str) -> Language:
         """What the person chose, else what the link says, else what the browser prefers, else the default."""
-        for tag in (chosen, link):
-            if tag and (language := self._all.get(tag)):
-                return language
-        found = negotiate_locale(_preferred(accept), self._all, sep="-")
-        return self._all.get(found or "", self.default)
+        asked = [form for tag in (chosen, link, *_preferred(accept)) if tag for form in _forms(tag)]
+        return self._all.get(negotiate_locale(asked, self._all, sep="-") or "", self.default)
 
     def __iter__(self) -> Iterator[Language]:
         return iter(self._all.values())
 
 
 def _preferred(accept: str) -> list[str]:
-    """Tags of an ``Accept-Language`` field by weight, ``sv-SE`` followed by ``sv`` (RFC 9110, section 12.5.4)."""
+    """Tags of an ``Accept-Language`` field by weight (RFC 9110, section 12.5.4)."""
     weighted: list[tuple[float, int, str]] = []
     for place, item in enumerate(accept[:500].split(",")):
         tag, _, rest = item.strip().partition(";")
@@ -117,8 +126,14 @@ def _preferred(accept: str) -> list[str]:
             continue
         if tag and weight > 0:
             weighted.append((-weight, place, tag))
-    tags = [tag for _, _, tag in sorted(weighted)]
-    return [form for tag in tags for form in (tag, tag.split("-")[0])]
+    return [tag for _, _, tag in sorted(weighted)]
+
+
+def _forms(tag: str) -> tuple[str, ...]:
+    """What a tag may be met with, best first: ``sv-FI`` with ``sv``, ``nn-NO`` with ``nb``."""
+    tag = tag.lower()
+    own = tag.split("-")[0]
+    return tag, own, NEAREST.get(own, own)
 
 
 def _read(tag: str) -> Language:

@@ -12,6 +12,7 @@ from storage.records.ports.records import Records, Unit
 from storage.records.ports.restores import Ended, Restores
 from storage.records.ports.tables import Row, Table, Tables, Value
 from storage.records.ports.tickets import Organisations, TicketFilter, Tickets
+from storage.records.ports.uploads import UploadParts, Uploads, UploadsFound
 
 __all__ = [
     "Access",
@@ -51,6 +52,9 @@ __all__ = [
     "TicketFilter",
     "Tickets",
     "Unit",
+    "UploadParts",
+    "Uploads",
+    "UploadsFound",
     "Value",
     "WrappedKeys",
     "WrappedRow",

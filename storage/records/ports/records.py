@@ -21,6 +21,7 @@ from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, 
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
+from storage.records.ports.uploads import UploadParts, Uploads, UploadsFound
 
 T = TypeVar("T")
 
@@ -50,6 +51,9 @@ class Unit(Protocol):
     restores: Restores
     site: Site
     tables: Tables
+    uploads: Uploads
+    uploads_found: UploadsFound
+    upload_parts: UploadParts
 
 
 class Records(Protocol):

@@ -14,6 +14,7 @@ from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, 
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
+from storage.records.ports.uploads import UploadParts, Uploads, UploadsFound
 from storage.records.sql.access import SqlAccess
 from storage.records.sql.answers import SqlAnswers
 from storage.records.sql.attachments import SqlAttachments
@@ -36,6 +37,8 @@ from storage.records.sql.restores import SqlRestores
 from storage.records.sql.site import SqlSite
 from storage.records.sql.tables import SqlTables
 from storage.records.sql.tickets import SqlTickets
+from storage.records.sql.upload_parts import SqlUploadParts
+from storage.records.sql.uploads import SqlUploads, SqlUploadsFound
 
 
 class SqlUnit:
@@ -64,6 +67,9 @@ class SqlUnit:
         "site",
         "tables",
         "tickets",
+        "upload_parts",
+        "uploads",
+        "uploads_found",
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -89,3 +95,6 @@ class SqlUnit:
         self.restores: Restores = SqlRestores(connection)
         self.site: Site = SqlSite(connection)
         self.tables: Tables = SqlTables(connection)
+        self.uploads: Uploads = SqlUploads(connection)
+        self.uploads_found: UploadsFound = SqlUploadsFound(connection)
+        self.upload_parts: UploadParts = SqlUploadParts(connection)

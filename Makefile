@@ -1,7 +1,7 @@
 # Bilaga's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo install install-dev check test engines engines-stop bench screenshots lock
+.PHONY: help demo install install-dev check test engines engines-stop bench ui screenshots lock
 
 # The environment you are in, else one of the project's own.
 VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
@@ -44,6 +44,10 @@ engines-stop: ## stop them
 
 bench: install-dev ## measure: throughput, memory, answers under load
 	$(BIN)/python -m bench $(ARGS)
+
+ui: ## build the pages' scripts from web/ui (the service runs without Node: what is built is in the tree)
+	@services/packages.sh test
+	cd web/ui && npm ci --ignore-scripts --no-audit --no-fund && npm run types && npm run build
 
 screenshots: install-dev ## take the README's pictures anew
 	$(BIN)/python docs/screenshots.py

@@ -16,6 +16,8 @@ test=(
     "fonts-dejavu-core:font DejaVuSans.ttf"
     "fonts-noto-color-emoji:font NotoColorEmoji.ttf"
     "nginx-light:command nginx"
+    "nodejs:command node"
+    "npm:command npm"
     "postgresql:server postgres"
     "radosgw:command radosgw"
     "strace:command strace"

@@ -1,2 +1,2 @@
 /* Bilaga, Apache-2.0. Built by web/ui from its sources; upload.js contains tus-js-client (MIT), see NOTICE. */
-var n=new Intl.DateTimeFormat(document.documentElement.lang,{day:"numeric",month:"long",year:"numeric",hour:"2-digit",minute:"2-digit",timeZoneName:"short"});for(let t of document.querySelectorAll("time")){let e=new Date(t.dateTime);Number.isNaN(e.getTime())||(t.title=t.textContent??"",t.textContent=n.format(e))}
+var n=document.documentElement.lang,o=n==="en"?"en-GB":n;var m=new Intl.DateTimeFormat(o,{day:"numeric",month:"long",year:"numeric",hour:"2-digit",minute:"2-digit",timeZoneName:"short"});for(let t of document.querySelectorAll("time")){let e=new Date(t.dateTime);Number.isNaN(e.getTime())||(t.title=t.textContent??"",t.textContent=m.format(e))}

@@ -1,9 +1,9 @@
 /** Sizes, shares, speeds and spans of time, as people read them in the page's language. */
 
-import { language } from "./words";
+import { locale } from "./locale";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
-const share = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 });
+const share = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 
 /** A size in powers of ten, as the server writes it: `1,5 MB`. */
 export function size(bytes: number): string {
@@ -11,7 +11,7 @@ export function size(bytes: number): string {
     let unit = 0;
     for (; amount >= 1000 && unit < UNITS.length - 1; unit++) amount /= 1000;
     const digits = unit === 0 || amount >= 100 ? 0 : 1;
-    return `${new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(amount)}\u00a0${UNITS[unit]}`;
+    return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(amount)}\u00a0${UNITS[unit]}`;
 }
 
 /** A share, rounded down: nothing is said to be whole before it is. */
@@ -25,5 +25,5 @@ export function span(seconds: number): string {
     // By fives while seconds count, so that the number does not flicker.
     const step = unit === "second" ? 5 : 1;
     const amount = Math.max(step, Math.ceil(seconds / (length as number) / step) * step);
-    return new Intl.NumberFormat(language, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(amount);
+    return new Intl.NumberFormat(locale, { style: "unit", unit: unit as string, unitDisplay: "long" }).format(amount);
 }

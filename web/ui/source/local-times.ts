@@ -1,6 +1,8 @@
 /** Instants in the reader's own time and zone; the server, which does not know it, wrote them in UTC. */
 
-const format = new Intl.DateTimeFormat(document.documentElement.lang, {
+import { locale } from "./locale";
+
+const format = new Intl.DateTimeFormat(locale, {
     day: "numeric",
     month: "long",
     year: "numeric",

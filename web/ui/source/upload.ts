@@ -34,6 +34,8 @@ class UploadPage extends HTMLElement implements Desk {
             event.preventDefault();
             this.#next();
         });
+        // A frame around a frame is one too many.
+        form.classList.toggle("panel", this.#passcode !== null);
         this.#passcode?.addEventListener("change", () => this.#next());
         for (const button of form.querySelectorAll<HTMLButtonElement>("[data-pick]")) {
             const kind = button.dataset.pick as string;

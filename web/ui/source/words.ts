@@ -18,7 +18,6 @@ interface Given {
 const given = JSON.parse(document.getElementById("given")?.textContent ?? "") as Given;
 
 export const terms = given.terms;
-export const language = document.documentElement.lang;
 
 /** A text of the catalogue; `%(name)s` takes a value. */
 export function say(word: string, values: Record<string, string> = {}): string {

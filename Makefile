@@ -1,7 +1,7 @@
 # Bilaga's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo install install-dev check test engines engines-stop bench ui screenshots lock
+.PHONY: help demo install install-dev check test engines engines-stop bench ui screenshots words lock
 
 # The environment you are in, else one of the project's own.
 VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
@@ -51,6 +51,9 @@ ui: ## build the pages' scripts from web/ui (the service runs without Node: what
 
 screenshots: install-dev ## take the README's pictures anew
 	$(BIN)/python docs/screenshots.py
+
+words: install-dev ## bring the catalogues of pages and mails up to the texts in the sources
+	@services/words.sh $(BIN)/pybabel
 
 lock: install-dev ## write requirements/ anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@services/lock.sh $(BIN)/uv $(ARGS)

@@ -40,7 +40,7 @@ def wrong(words: list[str]) -> str | None:
     waiting = list(words)
     while waiting:
         word = waiting.pop(0)
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":  # that one is stdin
             name = word.split("=")[0]
             if name not in known:
                 return f"{command.name} has no {name}"

@@ -16,6 +16,7 @@ class TokenPurpose(StrEnum):
     DOWNLOAD = "d"
     GRANT = "g"
     RECEIPT = "r"
+    FILE = "f"
     SESSION = "s"
     SIGN_IN = "i"
     API_KEY = "bk"

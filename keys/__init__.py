@@ -5,7 +5,7 @@ from keys.document import KEY_DOCUMENT, RecordsDocuments
 from keys.generations import GenerationView
 from keys.lease import Lease, LeaseLost, LeaseTaken
 from keys.node import BEAT, Node, living_nodes
-from keys.owners import ATTACHMENT, ORGANISATION, TICKET, Keys
+from keys.owners import ATTACHMENT, ORGANISATION, TICKET, UPLOAD, Keys
 from keys.rewrapping import Rewrapped
 from keys.rotation import Rotation, Tick
 
@@ -15,6 +15,7 @@ __all__ = [
     "KEY_DOCUMENT",
     "ORGANISATION",
     "TICKET",
+    "UPLOAD",
     "Alone",
     "GenerationView",
     "Keys",

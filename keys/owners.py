@@ -10,6 +10,7 @@ from domain.errors import AlreadyPurged
 from storage.records import Unit, WrappedRow
 
 ATTACHMENT = "attachment"
+UPLOAD = "upload"
 TICKET = "ticket"
 ORGANISATION = "organisation"
 _COMMITMENT = b"bilaga/text-commitment/v1\x00"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from crypto import Context, DataKey, SealedStream
 from domain.actor import Actor
 from domain.attachment import Source
-from domain.ids import AttachmentId, BlobId, TicketId
+from domain.ids import AttachmentId, BlobId, ReceiptId, TicketId
 from domain.link import Link
 from transfer.scanning import Outcome
 
@@ -39,6 +40,8 @@ class Claim:
     """One file's claim: a row in state ``receiving``, its key, its room. For one thread at a time.
 
     ``reserved``: bytes of room so far. ``ended``: acknowledged or abandoned; what is sealed after that is thrown away.
+    ``receipt_id``: the receipt it has already. ``received_at``: of one that came in pieces, when its last byte was
+    acknowledged: a link that expired since then takes nothing from it.
     """
 
     incoming: Incoming
@@ -50,6 +53,8 @@ class Claim:
     context: Context = field(repr=False)
     reserved: int
     ended: bool = False
+    receipt_id: ReceiptId | None = None
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from audit import Log
 from crypto import SEGMENT_SIZE, STREAM_FORMAT, TokenPurpose, new_blob_id, new_id, new_token, token_digest
@@ -49,6 +50,23 @@ Touched = Callable[[Unit, TicketId, datetime], None]
 
 _LOOK_AGAIN = (0.0, 0.2, 1.0, 3.0)
 """Seconds before each look at what became of a commit whose outcome is unknown (S-16)."""
+
+
+class Keeping(Protocol):
+    """Whoever keeps a claim beyond its request, in the transaction that makes it."""
+
+    @property
+    def typed(self) -> bool:
+        """Whether the name is that of a file, and tells its type."""
+        ...
+
+    def before(self, unit: Unit) -> ReceiptId | None:
+        """Asked before room is taken: the file's receipt."""
+        ...
+
+    def take(self, unit: Unit, claim: Claim) -> None:
+        """Keep it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +118,25 @@ class Reception:
         self._steps = steps
 
     # -- before the body ---------------------------------------------------------------------------------------------
-    def claim(self, incoming: Incoming, raw_name: str | bytes, declared_size: int | None) -> Claim:
+    def claim(
+        self, incoming: Incoming, raw_name: str | bytes, declared_size: int | None, *, to: Keeping | None = None
+    ) -> Claim:
         """Everything that can be refused before a byte is read (S-40), then room, key and row in one transaction.
+
+        ``to``: who keeps the claim from there on, where it outlives this request.
 
         Raises BadInput, TypeNotAllowed, TooLarge, QuotaExceeded, TooMany, StorageFull, ScannerUnavailable, NotAllowed,
         NotFound, LinkExpired, LinkRevoked, Gone: and nothing is kept but the refusal's event.
         """
         try:
             name = stored_name(raw_name)
-            self._check(incoming, name, declared_size)
-            claim = self._records.write(lambda unit: self._claim(unit, incoming, name, declared_size))
+            self._check(incoming, name, declared_size, typed=to is None or to.typed)
+            claim = self._records.write(lambda unit: self._claim(unit, incoming, name, declared_size, to))
         except BilagaError as refusal:
             self._record_refusal(incoming, None, refusal)
             raise
-        self._open.add(claim.attachment_id)
+        if to is None:
+            self._open.add(claim.attachment_id)
         self._steps("claimed")
         return claim
 
@@ -121,18 +144,20 @@ class Reception:
         """Whether a claim made here is neither finished nor abandoned yet. One made just now may not be known yet."""
         return attachment_id in self._open
 
-    def _check(self, incoming: Incoming, name: str, declared: int | None) -> None:
+    def _check(self, incoming: Incoming, name: str, declared: int | None, *, typed: bool) -> None:
         if declared is not None and declared < 0:
             raise BadInput("a size is never negative")
         if declared is not None and declared > self._limits.max_file_size:
             raise TooLarge(max_size=self._limits.max_file_size)
-        self._policy.check_name(name, incoming.allowed_types)
+        if typed:
+            self._policy.check_name(name, incoming.allowed_types)
         self._sealing.check_ready()
         if self._blobs.space().free <= (declared or 0):
             raise StorageFull
 
-    def _claim(self, unit: Unit, incoming: Incoming, name: str, declared: int | None) -> Claim:
-        self._check_rights(unit, incoming)
+    def _claim(self, unit: Unit, incoming: Incoming, name: str, declared: int | None, to: Keeping | None) -> Claim:
+        self.check_rights(unit, incoming)
+        receipt_id = None if to is None else to.before(unit)
         attachment_id = AttachmentId(new_id())
         self._open_ticket_quota(unit, incoming.ticket_id)
         key = self._keys.new(unit, attachment_id, ATTACHMENT)
@@ -141,7 +166,7 @@ class Reception:
             id=attachment_id,
             ticket_id=incoming.ticket_id,
             link_id=incoming.link.id if incoming.link else None,
-            receipt_id=None,
+            receipt_id=receipt_id,
             blob_id=new_blob_id(),
             name_sealed=key.seal_text(name, "name", context),
             declared_size=declared,
@@ -170,10 +195,16 @@ class Reception:
         claim_room(unit, row, self._limits.organisation_max_bytes)
         unit.attachments.add(row)
         self._write(unit, EventKind.UPLOAD_STARTED, incoming, row.id, declared_size=declared)
-        return Claim(incoming, row.id, row.blob_id, name, declared, key, context, reserved=row.reserved_bytes)
+        claim = Claim(
+            incoming, row.id, row.blob_id, name, declared, key, context, row.reserved_bytes, receipt_id=receipt_id
+        )
+        if to is not None:
+            to.take(unit, claim)
+        return claim
 
-    def _check_rights(self, unit: Unit, incoming: Incoming) -> None:
-        """Whether the sender may bring files to the ticket now (S-48, S-52)."""
+    def check_rights(self, unit: Unit, incoming: Incoming, at: datetime | None = None) -> None:
+        """Whether the sender may bring files to the ticket (S-48, S-52). ``at``: the instant at which its link must not
+        have been expired; None: now. Raises NotAllowed, NotFound, LinkExpired, LinkRevoked, Gone."""
         ticket = unit.tickets.by_id(incoming.ticket_id, incoming.actor.scope(Action.SEND_FILE))
         if ticket is None:
             raise NotFound
@@ -183,7 +214,7 @@ class Reception:
             link = unit.links.get(incoming.link.id, EVERYTHING)
             if link is None or link.kind is not LinkKind.UPLOAD or link.ticket_id != ticket.id:
                 raise LinkRevoked
-            link.check_alive(self._clock())
+            link.check_alive(at or self._clock())
 
     def _open_ticket_quota(self, unit: Unit, ticket_id: TicketId) -> None:
         wanted = (self._limits.ticket_max_files, self._limits.ticket_max_bytes)
@@ -208,7 +239,7 @@ class Reception:
             raise BadInput("no file was sent")
         incoming = sealed[0].claim.incoming
         receipt, token = None, None
-        if incoming.link is not None:
+        if incoming.link is not None and sealed[0].claim.receipt_id is None:
             receipt = Receipt(ReceiptId(new_id()), incoming.ticket_id, incoming.link.id, self._clock())
             token = new_token(TokenPurpose.RECEIPT)
         try:
@@ -232,7 +263,7 @@ class Reception:
         then: Callable[[Unit, Received], None] | None,
     ) -> Received:
         incoming = sealed[0].claim.incoming
-        self._check_rights(unit, incoming)
+        self.check_rights(unit, incoming, sealed[0].claim.received_at)
         if receipt is not None and token is not None:
             unit.receipts.add(receipt, token_digest(token))
         rows = [self._finish_one(unit, one, receipt) for one in sealed]
@@ -250,7 +281,8 @@ class Reception:
         settle_room(unit, row, stream.plaintext_size)
         done = replace(
             row,
-            receipt_id=receipt.id if receipt else None,
+            receipt_id=receipt.id if receipt else row.receipt_id,
+            blob_id=claim.blob_id,
             reserved_bytes=0,
             size=stream.plaintext_size,
             sealed_size=stream.sealed_size,

@@ -20,6 +20,7 @@ from domain.clock import Clock
 from domain.errors import BilagaError
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId, BlobId
+from domain.upload import UploadState
 from keys import Node
 from storage import BlobStore, Records, Unit
 from transfer.room import end_receiving
@@ -85,11 +86,15 @@ class Recovery:
         """End what is receiving and left: row, key, room, then the blob. A bad one stops nothing."""
         ended = 0
         after: AttachmentId | None = None
+
+        def is_nobodys(unit: Unit, row: Attachment) -> bool:
+            return is_left(unit, row) and not _is_kept(unit, row)
+
         while rows := self._receiving(after):
-            left = self._records.read(partial(_those, rows=rows, is_left=is_left))
+            left = self._records.read(partial(_those, rows=rows, is_left=is_nobodys))
             for row in left:
                 try:
-                    ended += self._end(row, is_left)
+                    ended += self._end(row, is_nobodys)
                 except BilagaError as error:
                     log.error("upload.not-ended", extra={"attachment_id": row.id, "code": error.code})
             after = rows[-1].id
@@ -138,7 +143,9 @@ class Recovery:
         if not blob_ids:
             return 0
         # In a writing transaction: whatever row is being committed now is seen (S-7: re-checked under lock).
-        named = self._records.write(lambda unit: set(unit.inventory.by_blobs(blob_ids)))
+        named = self._records.write(
+            lambda unit: set(unit.inventory.by_blobs(blob_ids)) | unit.upload_parts.named(blob_ids)
+        )
         deleted = 0
         for blob_id in {*blob_ids} - named:
             try:
@@ -151,6 +158,12 @@ class Recovery:
 
 def _theirs(unit: Unit, row: Attachment) -> bool:  # noqa: ARG001  # whoever it was that received it
     return True
+
+
+def _is_kept(unit: Unit, row: Attachment) -> bool:
+    """Whether it is an upload's that may go on on any node: that ends by itself (``transfer/resume.py``)."""
+    upload = unit.uploads_found.of_attachment(row.id)
+    return upload is not None and upload.state not in {UploadState.JOINED, UploadState.FAILED}
 
 
 def _those(unit: Unit, *, rows: Sequence[Attachment], is_left: Callable[[Unit, Attachment], bool]) -> list[Attachment]:

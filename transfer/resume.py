@@ -7,28 +7,49 @@ docs/resumable.md.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import wait
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
-from domain.upload import Checksum, Upload, UploadKind
-from transfer.claim import Incoming
+from audit import Log
+from crypto import TokenPurpose, is_token, token_digest
+from domain.clock import Clock
+from domain.errors import (
+    BilagaError,
+    Gone,
+    LinkUnknown,
+    NotAllowed,
+    NotFound,
+    OffsetConflict,
+    StateConflict,
+    TooLarge,
+    Unavailable,
+    UploadLocked,
+)
+from domain.ids import BlobId, UploadId
+from domain.upload import ENDED, Checksum, Upload, UploadKind, UploadState
+from keys import ATTACHMENT, Keys, Node
+from storage import BlobStore, Records, Unit
+from transfer.appending import Appending, Bytes
+from transfer.assembly import Assembly
+from transfer.beginning import Beginning, Created
+from transfer.checksum import check_form
+from transfer.claim import Incoming, Limits
+from transfer.receive import Reception
+from transfer.sealing import Sealing
+from transfer.steps import Steps, unwatched
+from transfer.turns import PATIENCE, Turns, nobody
+from transfer.upload_end import Endings, incoming_of
 
-ALGORITHMS = ("sha1", "sha256", "sha512", "crc32")
-"""Checksums that can be announced."""
+__all__ = ["Created", "Resuming"]
 
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """A new upload. ``token`` is in its address, and shown this once; ``receipt_token`` too, where this upload began a
-    receipt (else the one that was handed in holds it)."""
-
-    upload: Upload
-    token: str
-    receipt_token: str | None
-
-
-def nobody() -> None:
-    """Nobody wants to know."""
+log = logging.getLogger(__name__)
+WAIT = 10.0
+"""Seconds that the request with the last byte waits for the attachment."""
+BATCH = 100
 
 
 class Resuming:
@@ -38,6 +59,56 @@ class Resuming:
     LinkRevoked) where link, ticket or upload ended: then nothing of it is kept. One that was refused in the end
     (malware, its type, …) is Gone too, with ``reason``: that error's code.
     """
+
+    def __init__(
+        self,
+        records: Records,
+        blobs: BlobStore,
+        keys: Keys,
+        journal: Log,
+        clock: Clock,
+        *,
+        reception: Reception,
+        sealing: Sealing,
+        limits: Limits,
+        node: Node,
+        patience: float = PATIENCE,
+        wait_for: float = WAIT,
+        steps: Steps = unwatched,
+    ) -> None:
+        """``patience``: seconds to wait for whoever writes to an upload; ``wait_for``: for an attachment to be made."""
+        self._records = records
+        self._clock = clock
+        self._keys = keys
+        self._reception = reception
+        self._limits = limits
+        self._wait_for = wait_for
+        self._turns = Turns(records, node, patience=patience)
+        self._endings = Endings(journal, blobs)
+        self._assembly = Assembly(
+            records,
+            blobs,
+            keys,
+            clock,
+            reception=reception,
+            turns=self._turns,
+            endings=self._endings,
+            steps=steps,
+        )
+        self._appending = Appending(
+            records,
+            blobs,
+            keys,
+            clock,
+            reception=reception,
+            sealing=sealing,
+            turns=self._turns,
+            assembly=self._assembly,
+            endings=self._endings,
+            limits=limits,
+            steps=steps,
+        )
+        self._beginning = Beginning(keys, clock, reception=reception, limits=limits)
 
     def create(
         self,
@@ -57,20 +128,49 @@ class Resuming:
         looked at. ``receipt``: the token of the sitting's receipt, got from its first ``create``; one that is not this
         link's raises BadInput (field ``receipt``).
         """
-        raise AssertionError
+        if repr_digest is not None:
+            check_form(repr_digest)
+        created = self._beginning.create(
+            incoming, name, length=length, kind=kind, metadata=metadata, repr_digest=repr_digest, receipt=receipt
+        )
+        if length == 0:
+            return replace(created, upload=self.append(created.token, incoming, (), offset=0, size=0))
+        return created
 
     def find(self, token: str, incoming: Incoming) -> Upload:
         """The upload as it stands, once nobody writes to it: whoever does is told to stop, keeps what came, and is
         waited for a few seconds. Raises UploadLocked where that was not enough."""
-        raise AssertionError
+        upload = self.look(token, incoming)
+        if upload.state is not UploadState.OPEN:
+            return upload
+        self._turns.settle(upload.id)
+        return self.look(token, incoming)
 
     def look(self, token: str, incoming: Incoming) -> Upload:
         """The upload as its row says, without stopping who writes to it."""
-        raise AssertionError
+        if not is_token(TokenPurpose.FILE, token):
+            raise LinkUnknown
+        digest = token_digest(token)
+        upload = self._records.read(lambda unit: unit.uploads.by_digest(digest))
+        if upload is None or incoming.link is None or upload.link_id != incoming.link.id:
+            raise LinkUnknown
+        if upload.state is UploadState.FAILED:
+            raise Gone("This upload was refused.", reason=upload.failure)
+        if upload.expires_at <= self._clock() and upload.state is not UploadState.RECEIVED:
+            self._end(upload, "expired")
+            raise Gone("This upload has expired.")
+        if upload.state not in ENDED:
+            self._check_rights(upload, incoming)
+        return upload
 
     def metadata(self, upload: Upload) -> str | None:
         """What ``create`` was given as ``metadata``."""
-        raise AssertionError
+        sealed = upload.metadata_sealed
+        if sealed is None:
+            return None
+        return self._records.read(
+            lambda unit: self._keys.open_text(unit, upload.attachment_id, ATTACHMENT, "metadata", sealed)
+        )
 
     def append(
         self,
@@ -100,7 +200,21 @@ class Resuming:
         NotAllowed (a concatenation takes no bytes), QuotaExceeded, StorageFull, BlobsUnavailable; of the file:
         TypeNotAllowed, ContentMismatch, Infected, ChecksumMismatch (of the whole).
         """
-        raise AssertionError
+        upload = self.look(token, incoming)
+        if upload.kind is UploadKind.FINAL:
+            raise NotAllowed("A concatenation takes no bytes.")
+        if checksum is not None:
+            check_form(checksum)
+        if upload.state is not UploadState.OPEN:
+            upload = _none_more(upload, chunks, offset=offset, size=size)
+        else:
+            given = Bytes(chunks, offset=offset, size=size, length=length, complete=complete, checksum=checksum)
+            try:
+                upload = self._appending.append(upload, incoming, given, on_taken)
+            except Gone:
+                self._end(upload, "gone")
+                raise
+        return self._await(upload)
 
     def concatenate(
         self,
@@ -115,25 +229,111 @@ class Resuming:
         """Make one file of partial uploads of this link, in that order; one may be named twice. They are taken: a
         second concatenation of them is refused. Raises as ``create``; BadInput for one that is not partial or not
         complete, NotFound."""
-        raise AssertionError
+        if repr_digest is not None:
+            check_form(repr_digest)
+        parts = [self.look(one, incoming) for one in tokens]
+        created = self._beginning.concatenate(
+            incoming, name, parts, metadata=metadata, repr_digest=repr_digest, receipt=receipt
+        )
+        return replace(created, upload=self._await(created.upload))
 
     def cancel(self, token: str, incoming: Incoming) -> None:
         """End it: nothing of it is kept. Of a complete one only the upload is forgotten: the attachment stays.
         Raises UploadLocked."""
-        raise AssertionError
+        upload = self.look(token, incoming)
+        gone: list[BlobId] = []
+
+        def work(unit: Unit, fresh: Upload) -> None:
+            gone[:] = self._endings.drop(unit, fresh, "cancelled")
+
+        with self._turns.take(upload.id, None, work) as turn:
+            turn.over = True
+            self._endings.delete(gone)
 
     def sweep(self) -> int:
         """The job: end uploads whose time is up, or whose link or ticket has ended; how many."""
-        raise AssertionError
+        now = self._clock()
+        ended = 0
+        while expired := self._records.read(lambda unit: list(unit.uploads_found.expired(now, limit=BATCH))):
+            due = [one for one in expired if one.state is not UploadState.RECEIVED]
+            done = sum(self._end(one, "expired") for one in due)
+            ended += done
+            if not done:
+                break
+        after = None
+        while page := self._records.read(partial(_open, after=after)):
+            ended += sum(self._end(one, "gone") for one in page if not self._has_rights(one))
+            after = page[-1].id
+        if ended:
+            log.info("uploads.swept", extra={"ended": ended})
+        return ended
 
     def assemble_due(self) -> int:
         """The job: make attachments of uploads that are all there and that nobody works on; how many."""
-        raise AssertionError
+        return self._assembly.begin_due()
 
     def heed(self) -> None:
         """The job, where several nodes serve: stop what somebody on another node wants."""
-        raise AssertionError
+        self._turns.heed()
 
     def close(self) -> None:
         """Stop what goes on behind the requests; it goes on at the next start."""
-        raise AssertionError
+        self._assembly.close()
+
+    def _await(self, upload: Upload) -> Upload:
+        """The upload, once it is an attachment or that takes too long. Raises what is wrong with the file."""
+        if upload.state is not UploadState.RECEIVED:
+            return upload
+        future = self._assembly.begin(upload.id)
+        if wait([future], self._wait_for).done:
+            with suppress(Unavailable, UploadLocked):  # its bytes are kept, and a job goes on
+                future.result()
+        return self._records.read(lambda unit: unit.uploads.get(upload.id)) or upload
+
+    def _check_rights(self, upload: Upload, incoming: Incoming) -> None:
+        try:
+            self._records.read(lambda unit: self._reception.check_rights(unit, incoming))
+        except Gone:
+            self._end(upload, "gone")
+            raise
+
+    def _has_rights(self, upload: Upload) -> bool:
+        def work(unit: Unit) -> bool:
+            try:
+                self._reception.check_rights(unit, incoming_of(unit, upload))
+            except (Gone, NotFound):
+                return False
+            return True
+
+        return self._records.read(work)
+
+    def _end(self, upload: Upload, code: str) -> bool:
+        """End it, whoever writes to it. Never raises what the house knows: the sweep comes by again."""
+        gone: list[BlobId] = []
+
+        def work(unit: Unit, fresh: Upload) -> None:
+            if fresh.state is UploadState.RECEIVED or (code == "expired" and fresh.expires_at > self._clock()):
+                raise StateConflict
+            gone[:] = self._endings.drop(unit, fresh, code)
+
+        try:
+            with self._turns.take(upload.id, None, work) as turn:
+                turn.over = True
+                self._endings.delete(gone)
+        except BilagaError as error:
+            log.info("upload.not-ended", extra={"upload": upload.id, "code": error.code})
+            return False
+        return True
+
+
+def _open(unit: Unit, *, after: UploadId | None) -> list[Upload]:
+    return list(unit.uploads_found.in_state(UploadState.OPEN, after=after, limit=BATCH))
+
+
+def _none_more(upload: Upload, chunks: Iterable[bytes | memoryview], *, offset: int, size: int | None) -> Upload:
+    """What an append to an upload that is all there comes to: nothing, if it brings nothing."""
+    if offset != upload.offset:
+        raise OffsetConflict(offset=upload.offset)
+    if size or (size is None and any(len(chunk) for chunk in chunks)):
+        raise TooLarge("the upload is complete")
+    return upload

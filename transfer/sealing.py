@@ -6,11 +6,13 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from crypto import SEGMENT_SIZE, Layout, SealedStream, Sealer, sealed_size
 from domain.actor import EVERYTHING
 from domain.attachment import AttachmentState
-from domain.errors import BilagaError, BlobsUnavailable, Gone
+from domain.errors import BilagaError, BlobsUnavailable, ChecksumMismatch, Gone
+from domain.ids import AttachmentId, BlobId
 from storage import BlobStat, BlobStore, BlobWriter, Digesting, Records, Unit
 from transfer.claim import Claim, Limits, Sealed
 from transfer.digest import SideDigest
@@ -92,6 +94,35 @@ class Sealing:
                 self._bodies -= 1
             body.close()
 
+    def seal_or_keep(self, claim: Claim, chunks: Iterable[bytes | memoryview]) -> Sealed | Cut:
+        """As ``seal``, of a body that breaks off what came: where ``chunks`` raises, that much is sealed and durable as
+        well, as a stream of its own under the claim's key. What is wrong with the bytes themselves is raised."""
+        body = _Body(self, claim, whole=False)
+        with self._lock:
+            self._bodies += 1
+        try:
+            cut = None
+            coming = iter(chunks)
+            while True:
+                try:
+                    chunk = next(coming)
+                except StopIteration:
+                    break
+                except ChecksumMismatch:
+                    raise
+                except Exception as error:  # noqa: BLE001  # whatever it was, what came before is kept
+                    cut = error
+                    break
+                body.take(chunk)
+            return body.end() if cut is None else Cut(body.keep(), cut)
+        except BaseException:
+            body.discard()
+            raise
+        finally:
+            with self._lock:
+                self._bodies -= 1
+            body.close()
+
     def _room(self) -> bool:
         """Whether there are cores for digests beside the bodies; else each hashes by itself, and saves handing over."""
         return self._bodies < self._cores
@@ -114,6 +145,15 @@ class Sealing:
             extend=lambda size: self._extend(claim, size),
         )
 
+    def meter_of_part(self, claim: Claim, start: int) -> Meter:
+        """A meter for what goes on at ``start``."""
+        return Meter(
+            declared=None if claim.declared_size is None else claim.declared_size - start,
+            reserved=max(claim.reserved - start, 0),
+            largest=self._limits.max_file_size - start,
+            extend=lambda size: self._extend(claim, size),
+        )
+
     def check_type(self, claim: Claim, head: bytes) -> str:
         """The media type to store. Raises TypeNotAllowed, ContentMismatch."""
         return self._policy.check(claim.name, self._sniff(head), claim.incoming.allowed_types)
@@ -125,13 +165,17 @@ class Sealing:
 
     def verify(self, claim: Claim, stream: SealedStream, stat: BlobStat) -> None:
         """Compare what the store says it keeps with what was sealed. Raises BlobsUnavailable."""
+        self.compare(claim.attachment_id, claim.blob_id, stream, stat)
+        self._steps("sealed")
+
+    def compare(self, attachment_id: AttachmentId, blob_id: BlobId, stream: SealedStream, stat: BlobStat) -> None:
+        """Raises BlobsUnavailable where the store does not keep what was sealed."""
         whole = stat.finished and stat.size == stream.sealed_size
         if whole and self._readback is not None:
-            whole = self._readback.digest(claim.blob_id) == stream.sealed_sha256
+            whole = self._readback.digest(blob_id) == stream.sealed_sha256
         if not whole:
-            log.error("blob.not-as-written", extra={"attachment_id": claim.attachment_id})
+            log.error("blob.not-as-written", extra={"attachment_id": attachment_id})
             raise BlobsUnavailable("the store does not keep what was written")
-        self._steps("sealed")
 
     def delete(self, claim: Claim) -> None:
         """Remove the claim's blob; where that fails now, recovery does it."""
@@ -151,11 +195,21 @@ class Sealing:
         claim.reserved += size
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A body that broke off. ``stream``: what came before, durable as the claim's blob; None: nothing did."""
+
+    stream: SealedStream | None
+    cause: Exception
+
+
 class _Body:
     """One body on its way through the stages."""
 
-    def __init__(self, sealing: Sealing, claim: Claim) -> None:
+    def __init__(self, sealing: Sealing, claim: Claim, *, whole: bool = True) -> None:
+        """``whole``: shorter than declared, nothing is kept of it."""
         self._sealing = sealing
+        self._whole = whole
         self._claim = claim
         self._scan = sealing.begin_scan()
         self._meter = sealing.meter(claim)
@@ -198,6 +252,17 @@ class _Body:
             raise Gone("this upload was ended")
         return Sealed(self._claim, stream, sha256, self._media_type, outcome)
 
+    def keep(self) -> SealedStream | None:
+        """The body has broken off: what came, durable; None where nothing did."""
+        if self._media_type is None and self._held:
+            self._open()
+            self._pass_on(b"".join(self._head))
+        if self._sealer is None or self._writer is None:
+            return None
+        stream = self._sealer.finish()
+        self._sealing.compare(self._claim.attachment_id, self._claim.blob_id, stream, self._writer.commit())
+        return stream
+
     def discard(self) -> None:
         """Leave nothing."""
         if self._sealer is not None:
@@ -220,11 +285,16 @@ class _Body:
             self._pass_on(head)
 
     def _begin(self, head: bytes) -> None:
+        self._media_type = self._sealing.check_type(self._claim, head)
+        self._open()
+
+    def _open(self) -> None:
         claim = self._claim
-        self._media_type = self._sealing.check_type(claim, head)
         self._writer = self._sealing.create(claim)
+        # A stream from which more was expected cannot be ended where it stands.
+        expected = claim.declared_size if self._whole else None
         self._sealer = Sealer(
-            claim.key, claim.context, self._writer.write, expected=claim.declared_size, sha256=self._sealed_digest
+            claim.key, claim.context, self._writer.write, expected=expected, sha256=self._sealed_digest
         )
 
     def _pass_on(self, chunk: bytes | memoryview) -> None:

@@ -38,6 +38,10 @@ class Uploads(Protocol):
         """Tell whoever writes under that fence that somebody else wants to."""
         ...
 
+    def release(self, upload_id: UploadId, *, fence: int) -> None:
+        """Nobody writes under that fence any more; what was being written stays named."""
+        ...
+
     def remove(self, upload_id: UploadId) -> bool:
         """Delete an upload, its parts with it; False where there is none."""
         ...

@@ -31,6 +31,7 @@ _TAKE = (
     )
 )
 _WANT = update(uploads).where(_id, _fence).values(wanted=bindparam("yes"))
+_RELEASE = update(uploads).where(_id, _fence).values(holder=None, wanted=bindparam("no"))
 _REMOVE_PARTS = delete(upload_parts).where(upload_parts.c.upload_id == bindparam("the_id"))
 _REMOVE = delete(uploads).where(_id)
 
@@ -74,6 +75,9 @@ class SqlUploads:
 
     def want(self, upload_id: UploadId, *, fence: int) -> None:
         self._connection.execute(_WANT, {"the_id": upload_id, "the_fence": fence, "yes": True})
+
+    def release(self, upload_id: UploadId, *, fence: int) -> None:
+        self._connection.execute(_RELEASE, {"the_id": upload_id, "the_fence": fence, "no": False})
 
     def remove(self, upload_id: UploadId) -> bool:
         self._connection.execute(_REMOVE_PARTS, {"the_id": upload_id})

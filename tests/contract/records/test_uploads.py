@@ -93,6 +93,16 @@ def test_what_is_wanted_is_told_to_its_holder_until_somebody_takes_it(stored):
     assert stored.read(lambda unit: unit.uploads_found.wanted_of(NODE)) == []
 
 
+def test_who_lets_go_of_an_upload_lets_go_of_its_own_turn_alone(stored):
+    blob = BlobId("ab" * 16)
+    stored.write(lambda unit: unit.uploads.take(FIRST, after=0, holder=NODE, writing=blob))
+    stored.write(lambda unit: unit.uploads.want(FIRST, fence=1))
+    stored.write(lambda unit: unit.uploads.release(FIRST, fence=0))
+    assert read(stored) == an_upload(1, fence=1, holder=NODE, writing=blob, wanted=True)
+    stored.write(lambda unit: unit.uploads.release(FIRST, fence=1))
+    assert read(stored) == an_upload(1, fence=1, writing=blob)
+
+
 def test_uploads_are_found_by_state_claim_receipt_and_link(stored):
     stored.write(lambda unit: unit.uploads.add(an_upload(2, state=UploadState.RECEIVED), digest("second")))
     stored.write(lambda unit: unit.uploads.add(an_upload(3, state=UploadState.FAILED), digest("third")))

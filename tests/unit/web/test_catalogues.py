@@ -24,6 +24,15 @@ KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "text": None}
 TRANSLATED = [tag for tag in NAMES if tag != SOURCE]
 QUOTES = {"sv": "””", "nb": "«»", "da": "»«", "fi": "””", "de": "„“"}
 """Marks around what is quoted: the first opens, the second closes."""
+ALIKE = {
+    "sv": {"Organisation", "Status", "text"},
+    "nb": {"Pause", "Send", "Status", "administrator"},
+    "da": {"%(num)s download", "%(num)s downloads", "Download", "Links", "Organisation", "Pause", "Reference", "Send"}
+    | {"Status", "administrator"},
+    "fi": set(),
+    "de": {"%(day)s, %(time)s", "Code", "Links", "Organisation", "Status"},
+}
+"""What is written in the language as it is in English."""
 WHOLE = re.compile(r"[.:?!…]$")
 
 
@@ -83,7 +92,7 @@ def test_every_text_is_found_where_it_is_written() -> None:
 
 def test_there_is_a_catalogue_for_every_language_and_for_no_other() -> None:
     assert {file.stem for file in LOCALE.glob("*.po")} == set(TRANSLATED)
-    assert set(QUOTES) == set(TRANSLATED)
+    assert set(QUOTES) == set(ALIKE) == set(TRANSLATED)
 
 
 def test_a_site_may_have_any_of_the_languages_as_its_own_and_the_manual_says_so() -> None:
@@ -112,6 +121,10 @@ def test_every_translation_takes_the_values_that_its_text_takes(translation: Tra
         if list(message.check(translation.catalog))
     ] == []
     assert [pair for pair in translation.pairs if places(pair[0]) != places(pair[1])] == []
+
+
+def test_nothing_was_left_in_english(translation: Translation) -> None:
+    assert {source for source, text in translation.pairs if source == text} == ALIKE[translation.tag]
 
 
 def test_a_number_gets_the_plural_form_that_unicode_says(translation: Translation) -> None:

@@ -37,18 +37,18 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """``seconds`` without progress are the most; ``chance`` is between 0 and 1."""
+        """``seconds`` of failures without progress are the most; ``chance`` is between 0 and 1."""
         self._seconds = seconds
         self._stop = stop
         self._clock = clock
         self._chance = chance
         self._tries = 0
-        self._until = clock() + seconds
+        self._until: float | None = None
 
     def renew(self) -> None:
         """Something got further."""
         self._tries = 0
-        self._until = self._clock() + self._seconds
+        self._until = None
 
     def wait(self, again: Again, telling: Callable[[float], None]) -> None:
         """Wait before the next try, after telling how long. Raises the error that stayed too long, Stopped."""
@@ -58,6 +58,9 @@ class Patience:
         delay = most * (0.5 + 0.5 * self._chance())
         if again.retry_after is not None:
             delay = again.retry_after + FIRST_WAIT * self._chance()
+        # Counted from the first failure: before it all went well, however long one request took.
+        if self._until is None:
+            self._until = self._clock() + self._seconds
         if self._clock() + delay > self._until:
             raise again.error
         telling(delay)

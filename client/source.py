@@ -23,13 +23,13 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         """Raises BadInput: there is none, it may not be read, it is a folder."""
         try:
+            # Looked at before it is opened: a pipe would be waited for.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise BadInput(f"{path} is no file; a stream can be sent as {STDIN}.", field="file")
             self._file = path.open("rb", buffering=0)
         except OSError as error:
             raise BadInput(f"{path} cannot be read: {error.strerror}.", field="file") from error
         found = os.fstat(self._file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            self._file.close()
-            raise BadInput(f"{path} is no file; a stream can be sent as {STDIN}.", field="file")
         self._path = path
         self.size = found.st_size
         self.name = os.fsencode(path.name)

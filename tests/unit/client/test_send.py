@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from client import Outcome, Step, Stopped, What, send, terms
+from client import Outcome, Step, What, send, terms
 from domain.errors import (
     BadInput,
     Damaged,
@@ -436,28 +436,3 @@ def test_a_link_is_never_shown(far):
     from client import UploadLink
 
     assert "LLL" not in repr(UploadLink.parse(far.link))
-
-
-def test_a_run_can_be_stopped_while_it_waits():
-    from client.patience import Again, Patience
-
-    stop = Event()
-    with pytest.raises(Stopped):
-        Patience(60, stop).wait(Again(Unavailable()), lambda _: stop.set())
-
-
-def test_waits_grow_to_a_minute_and_progress_renews_them():
-    from client.patience import Again, Patience
-
-    class Never(Event):
-        def wait(self, timeout=None):
-            return False
-
-    told: list[float] = []
-    patience = Patience(1e9, Never(), clock=lambda: 0.0, chance=lambda: 1.0)
-    for _ in range(9):
-        patience.wait(Again(Unavailable()), told.append)
-    assert told == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
-    patience.renew()
-    patience.wait(Again(Unavailable()), told.append)
-    assert told[-1] == 0.5

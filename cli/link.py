@@ -20,7 +20,7 @@ def link() -> None:
 @click.option("--max-bytes", type=click.IntRange(min=1))
 @click.option("--allow", "allowed", multiple=True, help="A media type (image/*) or extension (.pdf); repeatable.")
 @click.option("--passcode", help="At least six characters; - asks for it.")
-@click.option("--language", help="The page's language.")
+@click.option("--language", help="The page's language: en, sv, nb, da, fi or de. Without it, the reader's.")
 @click.option("--note", help="Shown on the page.")
 @click.pass_obj
 def upload(

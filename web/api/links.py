@@ -15,6 +15,7 @@ from web.api.shapes import Instant, Text
 from web.spec import Call, Kind, Reply, Route, Shape
 
 Count = Annotated[int, Field(ge=1)]
+Language = Annotated[str, Field(description="RFC 5646. Pages and mails are written in en, sv, nb, da, fi and de.")]
 
 
 class UploadLinkIn(Shape):
@@ -26,7 +27,7 @@ class UploadLinkIn(Shape):
     max_bytes: Count | None = None
     allowed_types: list[str] = Field(default_factory=list)
     passcode: str | None = Field(default=None, max_length=256)
-    language: str | None = None
+    language: Language | None = None
     note: Text | None = None
 
 
@@ -38,7 +39,7 @@ class DownloadLinkIn(Shape):
     max_downloads: Count | None = None
     passcode: str | None = Field(default=None, max_length=256)
     recipient: Text | None = None
-    language: str | None = None
+    language: Language | None = None
 
 
 class LinkOut(Shape):
@@ -53,7 +54,7 @@ class LinkOut(Shape):
     state: Literal["active", "expired", "revoked", "used-up"]
     passcode: bool
     recipient: str | None
-    language: str | None
+    language: Language | None
     note: str | None
     allowed_types: list[str]
     max_files: int | None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
 from gettext import c2py  # type: ignore[attr-defined]
 from pathlib import Path
 
+import click
 import pytest
 from babel import Locale
 from babel.messages.catalog import Catalog, Message
@@ -15,7 +17,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_mapping_cfg
 from babel.messages.pofile import read_po
 
+from cli.link import link
 from settings import Settings
+from web.api.links import DownloadLinkIn, LinkOut, UploadLinkIn
 from web.pages.languages import NAMES, SOURCE
 
 ROOT = Path(__file__).parents[3]
@@ -101,6 +105,15 @@ def test_a_site_may_have_any_of_the_languages_as_its_own_and_the_manual_says_so(
     assert re.findall(r"`([a-z]{2})`", row)[1:] == list(NAMES)
     for tag in NAMES:
         assert Settings(default_language=tag).default_language == tag  # type: ignore[arg-type]
+
+
+def test_whoever_makes_a_link_is_told_which_languages_there_are() -> None:
+    asked = next(option for option in link.commands["upload"].params if option.name == "language")
+    assert isinstance(asked, click.Option)
+    for model in (UploadLinkIn, DownloadLinkIn, LinkOut):
+        described = json.dumps(model.model_json_schema()["properties"]["language"])
+        assert re.findall(r"\b[a-z]{2}\b", described.split(" in ")[1].split(".")[0].replace("and", "")) == list(NAMES)
+    assert re.findall(r"\b[a-z]{2}\b", (asked.help or "").split(":")[1].split(".")[0].replace("or", "")) == list(NAMES)
 
 
 def test_no_text_is_missing(translation: Translation) -> None:

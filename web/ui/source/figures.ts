@@ -2,7 +2,9 @@
 
 import { locale } from "./locale";
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
+// In Finnish a byte is t: 1,5 Mt.
+const BYTE = locale === "fi" ? "t" : "B";
+const UNITS = ["", "k", "M", "G", "T"].map((prefix) => prefix + BYTE);
 const share = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 });
 
 /** A size in powers of ten, as the server writes it: `1,5 MB`. */

@@ -29,7 +29,7 @@ from links import Post
 from links.smtp import SmtpMailer
 from listener import close_door
 from storage import Unit, check_moved
-from transfer import BreakingScanner, Pump, Reception, Scanner, Sealing, Sniffer, TypePolicy
+from transfer import BreakingScanner, Pump, Reception, Resuming, Scanner, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
 from upkeep import Upkeep
 from web import (
@@ -84,7 +84,14 @@ async def _run(
         local = _local(address, bound)
         node = Node(site.records, alone=not site.shared)
         services = _services(site, stack, local, node)
-        upkeep = Upkeep(site, node, services.reception, scanner=services.scanner, post=_post(site))
+        upkeep = Upkeep(
+            site,
+            node,
+            services.reception,
+            resuming=services.resuming,
+            scanner=services.scanner,
+            post=_post(site),
+        )
         node.beat()
         stack.callback(node.leave)
         # Once more, now that a move that begins can see this node: one that began before can be seen from here.
@@ -188,10 +195,14 @@ def _services(site: Site, stack: ExitStack, local: str, node: Node) -> Services:
     stack.callback(pump.close)
     hop = Hop(site.records)
     stack.callback(hop.close)
+    sealing, reception = _reception(site, stack, scanner, node)
+    resuming = _resuming(site, sealing, reception, node)
+    stack.callback(resuming.close)
     return Services(
         **shared,
         scanner=scanner,
-        reception=_reception(site, stack, scanner, node),
+        reception=reception,
+        resuming=resuming,
         pump=pump,
         hop=hop,
         flight=Flight(),
@@ -225,7 +236,7 @@ def _scanner(site: Site) -> Scanner | None:
     return BreakingScanner(clamd)
 
 
-def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node) -> Reception:
+def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node) -> tuple[Sealing, Reception]:
     settings = site.settings
     refused = settings.refused_types
     policy = TypePolicy() if refused is None else TypePolicy(frozenset(name.lstrip(".").lower() for name in refused))
@@ -242,7 +253,7 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node
         readback=site.digesting if settings.verify_uploads == "readback" else None,
         steps=site.steps,
     )
-    return Reception(
+    reception = Reception(
         site.records,
         site.blobs,
         site.keys,
@@ -253,6 +264,22 @@ def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node
         limits=site.limits,
         touched=site.facts.touch,
         node=node.id,
+        steps=site.steps,
+    )
+    return sealing, reception
+
+
+def _resuming(site: Site, sealing: Sealing, reception: Reception, node: Node) -> Resuming:
+    return Resuming(
+        site.records,
+        site.blobs,
+        site.keys,
+        site.log,
+        site.clock,
+        reception=reception,
+        sealing=sealing,
+        limits=site.limits,
+        node=node,
         steps=site.steps,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from web import agent, download, health, receipt, requester, signin, static
+from web import agent, download, health, receipt, requester, resumable_space, signin, static
 from web.api import attachments, audit, holds, links, retention, tickets
 from web.dispatch import handler
 from web.guard import MIDDLEWARES
@@ -57,6 +57,7 @@ def _people(router: web.UrlDispatcher) -> None:
     router.add_get("/u/{token}", requester.get_page)
     router.add_post("/u/{token}", requester.post_form, expect_handler=later)
     router.add_put(pattern("/u/{token}/put/{filename}"), requester.put_file, expect_handler=later)
+    resumable_space.add_routes(router)
     router.add_get("/r/{receipt}", receipt.get_receipt)
     router.add_post("/r/{receipt}/withdraw", receipt.post_withdraw)
     router.add_get("/d/{token}", download.get_landing)

@@ -82,6 +82,7 @@ class Body:
         self._stopped = False
         self._over = False
         self._dry = False
+        self._filled = 0
 
     async def through(self, slot: Slot, work: Callable[[Iterable[memoryview]], R]) -> R:
         """What ``work`` makes of the body's pieces, read in the slot's thread. Once only.
@@ -91,7 +92,7 @@ class Body:
         """
         watching = asyncio.ensure_future(self._watch())
         try:
-            return await slot.run(self._work, work, stop=self._stop)
+            return await slot.run(self._work, work, stop=self.stop)
         finally:
             self._over = True
             watching.cancel()
@@ -115,7 +116,13 @@ class Body:
         with _Segment() as segment:
             for length in pieces(self._size):
                 piece = segment.view[:length]
-                self._fill(piece)
+                try:
+                    self._fill(piece)
+                except (IncompleteBody, TooSlow):
+                    # What came is handed on before: an upload that may go on keeps it, and others end anyway.
+                    if self._filled:
+                        yield piece[: self._filled]
+                    raise
                 yield piece
 
     def _fill(self, piece: memoryview) -> None:
@@ -123,10 +130,11 @@ class Body:
         filled = min(len(self._early), len(piece))
         piece[:filled] = self._early[:filled]
         self._early = self._early[filled:]
-        while filled < len(piece):
+        self._filled = filled
+        while self._filled < len(piece):
             began = time.monotonic()
-            got = self._receive(piece[filled:])
-            filled += got
+            got = self._receive(piece[self._filled :])
+            self._filled += got
             try:
                 self._pace.count(time.monotonic() - began, got)
             except TooSlow:
@@ -167,9 +175,10 @@ class Body:
         with suppress(Exception, asyncio.CancelledError):
             await self._request.content.wait_eof()
         if not self._over:
-            self._stop()
+            self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Let the pieces end where they are; from any thread, and also when it is over."""
         self._stopped = True
         with suppress(OSError):
             self._wire.shutdown(socket.SHUT_RD)  # wakes the thread; what was received already would still come

@@ -24,7 +24,7 @@ from domain.errors import (
     Unavailable,
     UnknownHost,
 )
-from web import problems
+from web import problems, resumable_fields, tus_fields
 from web.body import CUT
 from web.intake import waits
 from web.pages import wants_page
@@ -87,6 +87,8 @@ async def headers(request: web.Request, handler: Handler) -> web.StreamResponse:
 def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the fields every answer carries; streamed answers call it before they are prepared."""
     fields = response.headers
+    if tus_fields.is_upload_space(request.path):
+        _upload_fields(request, response)
     fields.setdefault("X-Content-Type-Options", "nosniff")
     fields.setdefault("Referrer-Policy", "no-referrer")
     fields.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -96,6 +98,18 @@ def complete_headers(request: web.Request, response: web.StreamResponse) -> None
     fields["Server"] = "bilaga"
     if request.app[SERVICES].sessions.secure:
         fields.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+
+
+def _upload_fields(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer where uploads live names its protocol's version, errors too; a version that is not spoken is told
+    the one that is; and a refusal for its size the limits."""
+    fields = response.headers
+    if resumable_fields.COMPLETE not in request.headers:
+        fields.setdefault(tus_fields.RESUMABLE, tus_fields.VERSION)
+    if response.status == 412:
+        fields["Tus-Version"] = tus_fields.VERSION
+    if response.status == 413:
+        fields[resumable_fields.LIMIT] = resumable_fields.limit(request.app[SERVICES].max_file_size)
 
 
 @web.middleware

@@ -62,6 +62,8 @@ FRAMEWORK: Mapping[int, tuple[str, str]] = {
     428: ("precondition-required", "A precondition is required."),
     431: ("headers-too-large", "The header fields are too large."),
 }
+REASONS: Mapping[int, str] = {460: "Checksum Mismatch"}
+"""Of what HTTP itself knows none for: tus made this status up."""
 TITLES: Mapping[str, str] = {
     "bad-request": "Malformed request",
     "login-required": "Sign-in required",
@@ -145,6 +147,11 @@ def of_error(error: errors.BilagaError) -> Problem:
         headers["Content-Range"] = f"bytes */{error.facts.get('size', '*')}"
     if isinstance(error, errors.LoginRequired):
         headers["WWW-Authenticate"] = 'Bearer realm="bilaga"'
+    if isinstance(error, errors.OffsetConflict):
+        extra = {name: value for name, value in extra.items() if name == "type"}
+        offset = error.facts.get("offset")
+        extra |= {"expected-offset": offset, "provided-offset": error.facts.get("provided")}
+        headers |= {"Upload-Offset": str(offset), "Upload-Complete": "?0"}
     if error.field is not None and status < 500 and status not in {404, 410}:
         extra["field"] = error.field
     return Problem(status, error.code, detail, extra, headers)
@@ -173,6 +180,7 @@ def answer(problem: Problem, request_id: str) -> web.Response:
     }
     return web.Response(
         status=problem.status,
+        reason=REASONS.get(problem.status),
         body=json.dumps(body, ensure_ascii=False, default=str).encode(),
         content_type=CONTENT_TYPE,
         headers={**problem.headers, "Cache-Control": "no-store"},

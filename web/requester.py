@@ -108,7 +108,7 @@ async def get_page(request: web.Request) -> web.StreamResponse:
     return respond(Reply(200, terms))
 
 
-class _Sender:
+class Sender:
     """One request by an upload link: opens the link, with its passcode where it has one."""
 
     def __init__(self, request: web.Request, grant: UploadGrant) -> None:
@@ -130,6 +130,11 @@ class _Sender:
         link = self._link
         if link.passcode_hash is not None and (self._proof is None or not self._proof.fits(link)):
             raise WrongPasscode("This link has a passcode.", field="passcode")
+        return self.again()
+
+    def again(self) -> Incoming:
+        """As ``incoming``, for an upload that was begun: its address was given for the passcode."""
+        link = self._link
         return Incoming(
             self._grant.actor, self._grant.ticket.id, Source.REQUESTER, link, allowed_types=link.terms.allowed_types
         )
@@ -139,18 +144,23 @@ class _Sender:
         return self._grant.link
 
 
-async def _sender(request: web.Request) -> tuple[_Sender, Services, str]:
+async def sender_of(request: web.Request, *, counted: bool = True) -> tuple[Sender, Services, str]:
+    """Whoever sends by the link of the path. ``counted``: the request counts against the limits (S-49).
+
+    Raises LinkUnknown, LinkExpired, LinkRevoked, RateLimited.
+    """
     services = request.app[SERVICES]
     token = request.match_info["token"]
     # A full link too: 409 to whoever sends too many, and the first answer to the request that filled it (S-4).
     page = await reading(request, token, lambda unit: services.redeeming.upload_page(unit, token, sending=True))
-    await limited(request, page.grant.link)
-    return _Sender(request, page.grant), services, token
+    if counted:
+        await limited(request, page.grant.link)
+    return Sender(request, page.grant), services, token
 
 
 async def post_form(request: web.Request) -> web.StreamResponse:
     """``POST /u/{token}``: a form with one file or many, taken whole or not at all."""
-    sender, services, token = await _sender(request)
+    sender, services, token = await sender_of(request)
     if "Bilaga-Passcode" in request.headers:
         await sender.by_header()
 
@@ -169,7 +179,7 @@ async def post_form(request: web.Request) -> web.StreamResponse:
 
 async def put_file(request: web.Request) -> web.StreamResponse:
     """``PUT /u/{token}/put/{filename}``: one file, streamed, as ``curl -T file URL/u/TOKEN/put/`` sends it."""
-    sender, services, token = await _sender(request)
+    sender, services, token = await sender_of(request)
     await sender.by_header()
 
     def answering(unit: Unit, received: Received) -> Reply:

@@ -19,7 +19,7 @@ from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoki
 from retention import HoldsDesk, Outlook, Purge
 from storage import BlobStore, Records
 from tickets import Facts, View
-from transfer import Archiving, Pump, Reception, Scanner, Sending
+from transfer import Archiving, Pump, Reception, Resuming, Scanner, Sending
 from web.addresses import Addresses
 from web.csrf import Csrf
 from web.cursors import Cursors
@@ -64,6 +64,7 @@ class Services:
     passcodes: Passcodes
     codes: RecipientCodes
     reception: Reception
+    resuming: Resuming
     sending: Sending
     archiving: Archiving
     pump: Pump

@@ -85,7 +85,7 @@ def test_retention_rules_are_said_in_words(rule, en, sv) -> None:
     ("language", "said"),
     [
         (NB, "1 år, 6 måneder og 10 døgn etter at saken ble avsluttet"),
-        (DA, "1 år, 6 måneder og 10 dage efter at sagen blev afsluttet"),
+        (DA, "1 år, 6 måneder og 10 dage efter sagens afslutning"),
         (FI, "1 vuosi, 6 kuukautta ja 10 päivää tukipyynnön sulkemisen jälkeen"),
         (DE, "1 Jahr, 6 Monate und 10 Tage nach dem Abschluss des Vorgangs"),
     ],

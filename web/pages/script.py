@@ -23,6 +23,9 @@ def script_words(language: Language) -> Mapping[str, str]:
         "waiting-server": text("The server does not answer. It is tried again by itself, from %(percent)s."),
         "confirming": text("All sent. Waiting for the server to confirm."),
         "received": text("Received and stored"),
+        "checking": text("Received, being checked"),
+        "accepted": text("Received and accepted"),
+        "quarantined": text("It was found harmful, or could not be checked. Nobody can open it."),
         "interrupted": text("Choose %(name)s again to go on from %(percent)s."),
         # Why one is not taken.
         "other": text("That is another file. To go on, choose %(name)s of %(size)s, unchanged."),

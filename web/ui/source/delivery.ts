@@ -18,6 +18,9 @@ export type State =
     | "failed" // may be tried again
     | "refused"; // may not
 
+/** What the site found about a file that it has; empty: not asked yet. */
+export type Verdict = "" | "checking" | "accepted" | "quarantined";
+
 /** What a file needs from the page around it. */
 export interface Desk {
     /** Where uploads are made: `…/u/TOKEN/files`. */
@@ -38,6 +41,7 @@ export class Delivery {
     state: State = "queued";
     sent = 0;
     reason = "";
+    verdict: Verdict = "";
     /** Whether the server has made the upload: from then on it may go on beside others. */
     made = false;
     readonly pace = new Pace();

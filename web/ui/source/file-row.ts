@@ -50,25 +50,26 @@ export class FileRow extends HTMLElement {
     }
 
     show(): void {
-        const { state, sent, size } = this.delivery;
+        const { state, sent, size, verdict } = this.delivery;
         this.dataset.state = state;
+        this.dataset.verdict = verdict;
         const bar = this.piece("bar") as HTMLProgressElement;
         bar.hidden = state === "refused";
         bar.value = size ? sent / size : Number(state === "received");
         const text = this.#words();
         // Only what changed is written, so that nothing is read out twice.
         if (text !== this.#text) this.piece("state").textContent = this.#text = text;
-        const focused = this.contains(document.activeElement);
+        const held = this.buttons().find((button) => button === document.activeElement);
         for (const button of this.buttons()) button.hidden = !DEEDS[state].includes(button.dataset.deed as Deed);
-        const lost = focused && (document.activeElement as HTMLElement).hidden;
         // Whoever pressed a button keeps their place: on the one that took its place.
-        if (lost) this.buttons().find((button) => !button.hidden)?.focus();
+        if (held?.hidden) this.buttons().find((button) => !button.hidden)?.focus();
     }
 
     #words(): string {
-        const { state, sent, size, pace, reason, name } = this.delivery;
+        const { state, sent, size, pace, reason, name, verdict } = this.delivery;
         const percent = figures.percent(sent, size);
         if (state === "failed" || state === "refused") return reason;
+        if (state === "received") return say(verdict || state);
         if (state === "interrupted") return say("interrupted", { name, percent });
         if (state === "waiting") return say(navigator.onLine ? "waiting-server" : "waiting-line", { percent });
         if (state === "paused") return say("paused", { percent });

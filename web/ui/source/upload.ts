@@ -5,12 +5,14 @@ import { type Deed, FileRow } from "./file-row";
 import * as figures from "./figures";
 import "./local-times";
 import * as memory from "./memory";
+import { judge } from "./outcome";
 import { choose, everywhere, type Picked } from "./picking";
 import { before } from "./refusal";
 import { say } from "./words";
 
 /** Files on the line at once: enough to fill it, few enough that each moves. */
 const AT_ONCE = 3;
+const HOUR_MS = 3_600_000;
 
 class UploadPage extends HTMLElement implements Desk {
     address = `${location.origin}${location.pathname.replace(/\/$/, "")}/files`;
@@ -21,6 +23,7 @@ class UploadPage extends HTMLElement implements Desk {
     /** A passcode that was wrong is not tried again: after a few the link closes for a while. */
     #wrong = "";
     #closed = false;
+    #asking = false;
 
     connectedCallback(): void {
         const form = this.querySelector("form") as HTMLFormElement;
@@ -70,7 +73,10 @@ class UploadPage extends HTMLElement implements Desk {
         row.show();
         if (was !== state) {
             if (state === "starting" && was === "queued" && !delivery.sent) this.#announce(say("said-start", { name }));
-            if (state === "received") this.#announce(say("said-received", { name }));
+            if (state === "received") {
+                this.#announce(say("said-received", { name }));
+                void this.#judge();
+            }
             if (state === "failed" || state === "refused") this.#announce(`${name}: ${reason}`);
             this.#sum();
         }
@@ -209,6 +215,24 @@ class UploadPage extends HTMLElement implements Desk {
             // Starting says so, which asks again.
             first.start();
         }
+    }
+
+    /** Ask what becomes of what is received, less and less often, for as long as something is open. */
+    async #judge(): Promise<void> {
+        if (this.#asking || !this.receipt) return;
+        this.#asking = true;
+        const { pathname } = new URL(this.receipt, location.href);
+        const received = () => [...this.#rows.keys()].filter((one) => one.state === "received");
+        for (let wait = 1000; wait < HOUR_MS; wait *= 1.5) {
+            const asked = received();
+            const open = await judge(pathname, asked, (delivery) => {
+                this.#rows.get(delivery)?.show();
+                if (delivery.verdict === "quarantined") this.#announce(`${delivery.name}: ${say("quarantined")}`);
+            });
+            if (!open && received().length === asked.length) break;
+            await new Promise((done) => setTimeout(done, wait));
+        }
+        this.#asking = false;
     }
 
     #complain(text: string): void {

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import BinaryIO
+from typing import IO
 
 from client.link import UploadLink
 from client.memory import Entry, Memory
@@ -42,7 +42,7 @@ def send(
     patience: float = PATIENCE,
     settling: float = SETTLING,
     proxy: str | None = None,
-    stdin: BinaryIO | None = None,
+    stdin: IO[bytes] | None = None,
     stdin_name: str = "stdin",
     progress: Callable[[Step], None] | None = None,
 ) -> Outcome:
@@ -96,7 +96,7 @@ class _Run:
         self._failed: dict[int, Sent] = {}
         self._whole = False
 
-    def take(self, files: Sequence[str | Path], memory: Memory, stdin: BinaryIO, stdin_name: str) -> None:
+    def take(self, files: Sequence[str | Path], memory: Memory, stdin: IO[bytes], stdin_name: str) -> None:
         """Open all that is to be sent."""
         if len({*map(str, files)}) != len(files):
             raise BadInput("A file is named twice.", field="file")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from domain.errors import BadInput
 
@@ -82,7 +82,7 @@ class FileSource:
 class StreamSource:
     """A stream of unknown length. A piece of it is kept until the service has it."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: IO[bytes], name: str) -> None:
         self._stream = stream
         self.name = os.fsencode(name)
         self.size = 0

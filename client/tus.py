@@ -51,7 +51,10 @@ class Tus:
             metadata.append(f"receipt {b64encode(receipt_url.encode()).decode()}")
         size = {"Upload-Defer-Length": "1"} if length is None else {"Upload-Length": str(length)}
         headers = self._headers | size | {"Upload-Metadata": ",".join(metadata), "Idempotency-Key": once}
-        reply = _good(self._wire.ask("POST", self._link.files_url, headers, b""), LATER)
+        try:
+            reply = _good(self._wire.ask("POST", self._link.files_url, headers, b""), LATER)
+        except errors.NotFound as error:
+            raise errors.LinkUnknown from error
         return Created(last_segment(reply.headers.get("location", "")), reply.headers.get("bilaga-receipt"))
 
     def position(self, upload: str) -> Position:

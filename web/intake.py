@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
@@ -11,10 +12,11 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from domain.errors import BadInput, IncompleteBody
+from domain.errors import BadInput, ChecksumMismatch, IncompleteBody
+from domain.upload import Checksum
 from storage import Unit
 from transfer import Claim, Incoming, Received, Reception, Sealed, Slot
-from web import bodies, multipart
+from web import bodies, digests, multipart
 from web.body import off_socket
 from web.idempotency import Once
 from web.pace import Pace
@@ -91,21 +93,28 @@ class Intake:
         self._once = once
 
     async def stream(self, name: str | bytes) -> Reply:
-        """A plain body: one file."""
+        """A plain body: one file, held against the digests that its fields give (RFC 9530)."""
+        expected = digests.whole(self._request)
+        if digests.repr_wanted(self._request):
+            self._answering = _with_digest(self._answering)
 
         async def bring(sink: _Sink) -> None:
-            await sink.take_all(name)
+            await sink.take_all(name, expected)
 
         return await self._whole(bring)
 
     async def form(self, fields: Callable[[str, str], Awaitable[None]]) -> Reply:
         """A multipart form: parts with a file name are files, others go to ``fields`` (name, value) as they come."""
+        content = digests.announced(self._request, digests.CONTENT)
 
         async def bring(sink: _Sink) -> None:
             # A form's fields may hold the passcode, so its body has to come before anything can be refused.
             await go_on(self._request)
             content_type = self._request.headers.get("Content-Type", "")
-            events = multipart.events(content_type, paced(self._request))
+            body = paced(self._request)
+            if content is not None:
+                body = digests.Verifying([content]).passing(body)
+            events = multipart.events(content_type, body)
             async for event in events:
                 if not isinstance(event, multipart.Part):
                     raise BadInput("The form is malformed.")
@@ -166,8 +175,8 @@ class Intake:
 class _Sink(Protocol):
     """Where the files of a request go."""
 
-    async def take_all(self, name: str | bytes) -> None:
-        """The whole body of the request, as one file."""
+    async def take_all(self, name: str | bytes, expected: Sequence[Checksum]) -> None:
+        """The whole body of the request, as one file with those digests. Raises ChecksumMismatch."""
         ...
 
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
@@ -188,16 +197,26 @@ class _Receiving:
         self.claims: list[Claim] = []
         self.sealed: list[Sealed] = []
 
-    async def take_all(self, name: str | bytes) -> None:
+    async def take_all(self, name: str | bytes, expected: Sequence[Checksum]) -> None:
         claim = await self._claim(name, self._request.content_length)
+        # A file's SHA-256 is computed anyway; only what is another digest is computed beside it.
+        beside = digests.Verifying([one for one in expected if one.algorithm != "sha256"])
+
+        def seal(chunks: Iterable[bytes | memoryview]) -> Sealed:
+            sealed = self._reception.seal(claim, beside.through(chunks))
+            if any(one.algorithm == "sha256" and one.digest != sealed.sha256 for one in expected):
+                raise ChecksumMismatch
+            return sealed
+
         body = off_socket(self._request)
         if body is None:
-            await self._seal(claim, paced(self._request))
+            await self._seal(seal, paced(self._request))
         else:
-            self.sealed.append(await body.through(self._slot, partial(self._reception.seal, claim)))
+            self.sealed.append(await body.through(self._slot, seal))
 
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
-        await self._seal(await self._claim(name, size), chunks)
+        claim = await self._claim(name, size)
+        await self._seal(partial(self._reception.seal, claim), chunks)
 
     async def _claim(self, name: str | bytes, size: int | None) -> Claim:
         reception = self._reception
@@ -208,8 +227,8 @@ class _Receiving:
         await go_on(self._request)
         return claim
 
-    async def _seal(self, claim: Claim, chunks: AsyncIterator[bytes | bytearray]) -> None:
-        async with self._slot.inlet(partial(self._reception.seal, claim)) as inlet:
+    async def _seal(self, seal: Callable[[Iterable[bytes]], Sealed], chunks: AsyncIterator[bytes | bytearray]) -> None:
+        async with self._slot.inlet(seal) as inlet:
             async for chunk in chunks:
                 await inlet.put(chunk)
             self.sealed.append(await inlet.finish())
@@ -222,7 +241,7 @@ class _Again:
         self._request = request
         self._digests: list[bytes] = []
 
-    async def take_all(self, name: str | bytes) -> None:
+    async def take_all(self, name: str | bytes, expected: Sequence[Checksum]) -> None:
         await self.take(name, None, paced(self._request))
 
     async def take(self, name: str | bytes, size: int | None, chunks: AsyncIterator[bytes | bytearray]) -> None:
@@ -235,6 +254,17 @@ class _Again:
     def fingerprint(self) -> bytes:
         """The fingerprint of a request of these files."""
         return sha256(b"".join(self._digests)).digest()
+
+
+def _with_digest(answering: Answering) -> Answering:
+    """The answer, with the digest of the one file."""
+
+    def answer(unit: Unit, received: Received) -> Reply:
+        reply = answering(unit, received)
+        digest = received.files[0].attachment.sha256
+        return reply if digest is None else replace(reply, headers={**reply.headers, **digests.repr_field(digest)})
+
+    return answer
 
 
 async def _file(events: AsyncIterator[multipart.Event]) -> AsyncIterator[bytes | bytearray]:

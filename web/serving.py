@@ -21,10 +21,12 @@ from web.flight import Flight
 from web.services import SERVICES
 
 log = logging.getLogger(__name__)
-# S-79: header within 10 s, idle keep-alive at most 75 s; header lines up to 16 KiB.
+# S-79: header within 10 s, idle keep-alive at most 75 s; a request line up to 16 KiB, a field up to 64 KiB: a list of
+# the pieces of a file is one.
 KEEP_ALIVE = 75.0
 HEADER_SECONDS = 10.0
 MAX_LINE = 16 << 10
+MAX_FIELD = 64 << 10
 # On the way out: so long what is on its way in has to arrive, and an idle connection to be used once more.
 ARRIVAL = 0.1
 LINGER = 1.0
@@ -114,7 +116,7 @@ class _Connections:
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE,
             max_line_size=MAX_LINE,
-            max_field_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
         )
         self._flight.silent.add(connection)
         loop.call_later(HEADER_SECONDS, self._end_if_silent, connection)

@@ -75,7 +75,8 @@ def test_a_digest_is_told_to_whoever_wants_it(text, wanted):
 def test_bytes_are_held_against_the_digest_behind_the_last_one():
     right = digests.Verifying([Checksum("sha512", SHA512)])
     assert list(right.through([b"h", memoryview(b"ej")])) == [b"h", b"ej"]
-    wrong, seen = digests.Verifying([Checksum("sha512", SHA512)]), []
+    wrong = digests.Verifying([Checksum("sha512", SHA512)])
+    seen: list[object] = []
     with pytest.raises(ChecksumMismatch):
         seen.extend(wrong.through([b"h", b"e"]))
     cut = digests.Verifying([Checksum("sha512", SHA512)]).through([b"h"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -63,9 +65,8 @@ def test_without_a_disposition_there_is_no_name():
 def test_limits_are_a_dictionary_of_integers():
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
-    class Upload:
-        expires_at = now + timedelta(hours=1)
+    upload: Any = SimpleNamespace(expires_at=now + timedelta(hours=1))
 
     assert fields.limit(7) == "max-size=7, min-size=0"
-    assert fields.limit(7, Upload(), now) == "max-size=7, min-size=0, max-age=3600"
-    assert fields.limit(7, Upload(), now + timedelta(hours=2)) == "max-size=7, min-size=0, max-age=0"
+    assert fields.limit(7, upload, now) == "max-size=7, min-size=0, max-age=3600"
+    assert fields.limit(7, upload, now + timedelta(hours=2)) == "max-size=7, min-size=0, max-age=0"

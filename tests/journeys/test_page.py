@@ -1,4 +1,4 @@
-"""The upload page with its script: files go at once, wait and go on by themselves, and are done when the site says so."""
+"""The upload page with its script: files go at once, go on by themselves, and are done when the site has them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, expect, sync_playwright
 
 from tests.journeys.service import Service
 from tests.journeys.visitor import CHROMIUM, FLAGS, SECONDS, Visitor, file, visiting
@@ -171,7 +171,12 @@ def test_files_can_be_paused_gone_on_with_and_removed(visitor) -> None:
 
 def test_leaving_while_sending_asks_first_and_not_otherwise(visitor) -> None:
     asked: list[str] = []
-    visitor.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    visitor.page.on("dialog", accept)
     visitor.pick(file("small.txt"))
     visitor.says("small.txt", "Received and")
     visitor.page.reload()

@@ -99,7 +99,7 @@ def test_without_a_script_a_form_sends_and_shows_the_receipt(browser, service, l
     link = service.upload_link("L-1")
     with visiting(browser, locale=language, java_script_enabled=False) as visitor:
         visitor.page.goto(link)
-        visitor.page.set_input_files("#file", [file("åäö.txt"), file("b.txt", b"b")])  # type: ignore[list-item]
+        visitor.page.set_input_files("#file", [file("åäö.txt"), file("b.txt", b"b")])
         visitor.page.get_by_role("button", name=send, exact=True).click()
         visitor.page.wait_for_url("**/r/*")
         expect(visitor.page.get_by_role("heading", level=1)).to_have_text(heading)
@@ -110,7 +110,7 @@ def test_without_a_script_an_error_says_what_to_do(browser, service) -> None:
     link = service.upload_link("L-1", allowed_types=[".pdf"])
     with visiting(browser, java_script_enabled=False) as visitor:
         visitor.page.goto(link)
-        visitor.page.set_input_files("#file", [file("a.txt")])  # type: ignore[list-item]
+        visitor.page.set_input_files("#file", [file("a.txt")])
         visitor.page.get_by_role("button", name="Send", exact=True).click()
         expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Files of this type are not taken here")
         assert "Choose another file" in visitor.page.inner_text("main")

@@ -1,25 +1,24 @@
-"""Somebody with Debian's Chromium on our pages. What the policy had to stop, or a script did not foresee, is a failure."""
+"""Somebody with Debian's Chromium on our pages. What the policy stops, or a script did not foresee, fails."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, Request, expect
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 STOPPED = """document.addEventListener("securitypolicyviolation",
     stopped => console.error("policy:", stopped.violatedDirective, stopped.blockedURI, stopped.sample))"""
 SECONDS = 20
-File = dict[str, Any]
 
 
-def file(name: str, content: bytes = b"hej", kind: str = "application/octet-stream") -> File:
+def file(name: str, content: bytes = b"hej", kind: str = "application/octet-stream") -> FilePayload:
     """A file as it lies on somebody's disk."""
     return {"name": name, "mimeType": kind, "buffer": content}
 
@@ -36,14 +35,18 @@ class Visitor:
         self.wrong: list[str] = []
         self.requests: list[Request] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", lambda said: "policy" in said.text.lower() and self.wrong.append(said.text))
+        self.page.on("console", self._hear)
         self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 (a builtin takes no wrapper)
 
+    def _hear(self, said: ConsoleMessage) -> None:
+        if "policy" in said.text.lower():
+            self.wrong.append(said.text)
+
     # -- what a person does ------------------------------------------------------------------------------------------
-    def pick(self, *files: File | Path, button: str = "[data-pick=files]") -> None:
+    def pick(self, *files: FilePayload | Path, button: str = "[data-pick=files]") -> None:
         with self.page.expect_file_chooser() as chooser:
             self.page.click(f"{button}:visible")
-        chooser.value.set_files(list(files))  # type: ignore[arg-type]
+        chooser.value.set_files(list(files))  # type: ignore[arg-type] # (files and folders may be mixed)
 
     def press(self, name: str, row: Locator | None = None) -> None:
         (row or self.page).get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
@@ -96,6 +99,3 @@ def visiting(browser: Browser, **how: Any) -> Iterator[Visitor]:
         assert visitor.wrong == []
     finally:
         visitor.context.close()
-
-
-Visits = Callable[..., Visitor]

@@ -14,6 +14,9 @@ from client.source import BLOCK, FileSource, StreamSource
 from client.tus import Created, Tus
 from domain.errors import BilagaError, Gone, NotFound, Unavailable
 
+LARGEST_APPEND = 1 << 30
+"""Bytes in one request. A line that breaks costs none of them, but what a node that dies has not yet acknowledged is
+sent again; a file that comes in one request is sealed but once."""
 Tell = Callable[..., None]
 """Tells of a step: ``what``, ``offset``, ``length``, and ``detail`` and ``seconds`` by name."""
 
@@ -95,8 +98,9 @@ def _carried(sitting: Sitting, source: FileSource, entry: Entry, known: Known, t
             if offset == size:
                 break
             source.turn_to(offset)
-            body = _telling(source.blocks(offset), offset, size, sitting.stop, tell)
-            before, offset = offset, tus.append(known.upload, offset, body, size - offset)
+            end = min(size, offset + LARGEST_APPEND)
+            body = _telling(source.blocks(offset, end), offset, size, sitting.stop, tell)
+            before, offset = offset, tus.append(known.upload, offset, body, end - offset)
             if offset <= before:
                 raise Again(Unavailable("The service takes nothing more of this file."))
         except Again as again:

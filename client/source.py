@@ -49,10 +49,10 @@ class FileSource:
             self._take(self._digested, min(1 << 20, offset - self._digested))
         self._file.seek(offset)
 
-    def blocks(self, offset: int) -> Iterator[bytes]:
-        """What is behind ``offset``, once turned to it. Raises BadInput when the file is no longer what it was."""
-        while offset < self.size:
-            block = self._take(offset, min(BLOCK, self.size - offset))
+    def blocks(self, offset: int, end: int) -> Iterator[bytes]:
+        """From ``offset``, once turned to it. Raises BadInput when the file is no longer what it was."""
+        while offset < end:
+            block = self._take(offset, min(BLOCK, end - offset))
             offset += len(block)
             yield block
 

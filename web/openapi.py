@@ -116,6 +116,14 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         ]
     if route.kind is Kind.WRITE or route.sends is not None:
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string"}})
+    if route.sends is not None:
+        # A form has no one file that a digest could be of, but a message that carries it.
+        fields = (
+            ("Content-Digest",)
+            if route.sends == "multipart/form-data"
+            else ("Content-Digest", "Repr-Digest", "Want-Repr-Digest")
+        )
+        found += [{"name": name, "in": "header", "required": False, "schema": {"type": "string"}} for name in fields]
     if route.path.endswith("/content") and route.method == "GET":
         found += [
             {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from domain.attachment import Attachment, Source
-from domain.errors import WrongPasscode
+from domain.errors import BadInput, WrongPasscode
 from domain.link import Link
 from keys import ATTACHMENT
 from links import PasscodeProof, UploadGrant
 from storage import Unit
 from transfer import Incoming, Received
+from web import resumable_fields
 from web.api.attachments import shown_state
 from web.api.shapes import Instant
 from web.dispatch import respond
@@ -179,6 +180,9 @@ async def post_form(request: web.Request) -> web.StreamResponse:
 
 async def put_file(request: web.Request) -> web.StreamResponse:
     """``PUT /u/{token}/put/{filename}``: one file, streamed, as ``curl -T file URL/u/TOKEN/put/`` sends it."""
+    if resumable_fields.boolean(request, resumable_fields.COMPLETE) is False:
+        # Taken for the whole, a first piece would be a broken file that was acknowledged.
+        raise BadInput("Uploads in pieces begin at /u/TOKEN/files.", field=resumable_fields.COMPLETE)
     sender, services, token = await sender_of(request)
     await sender.by_header()
 

@@ -62,7 +62,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._server: asyncio.Server | None = None
-        self.accepted = self.struck = 0
+        self.accepted = self.struck = self.sent_up = 0
         self.port = 0
         self._thread = Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
@@ -82,6 +82,11 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def aim(self, target: str) -> None:
+        """From now on connections go to another target."""
+        parts = urlsplit(target)
+        self._target = (parts.hostname, parts.port)
 
     def set(self, faults: Faults) -> None:
         """From now on these faults, for connections that are open as well; what was there before is over."""
@@ -160,7 +165,10 @@ class Proxy:
             piece = piece[:at] + bytes([piece[at] ^ 0xFF]) + piece[at + 1 :]
         cut = self._faults.cut_up if up else self._faults.cut_down
         if cut is not None and way.passed >= cut and self._once():
-            return piece[: max(0, cut - begin)], True
+            piece = piece[: max(0, cut - begin)]
+            self.sent_up += len(piece) if up else 0
+            return piece, True
+        self.sent_up += len(piece) if up else 0
         return piece, False
 
     def _once(self) -> bool:

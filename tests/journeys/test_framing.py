@@ -85,8 +85,8 @@ MALFORMED = {
     ),
     "a version there is none of": b"PUT {put} HTTP/3.7\r\nHost: {host}\r\n" + BODY + HIDDEN,
     "no HTTP at all": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"\0" * 64 + b"\r\n\r\n",
-    "a header line of 32 KiB": b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: "
-    + b"a" * 32_768
+    "a header line of 128 KiB": b"GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: "
+    + b"a" * 131_072
     + b"\r\n\r\n"
     + HIDDEN,
     "an address of 32 KiB": b"GET /" + b"a" * 32_768 + b" HTTP/1.1\r\nHost: {host}\r\n\r\n" + HIDDEN,

@@ -133,6 +133,12 @@ def test_an_upload_is_cancelled(service, link):
     assert head(service, upload).status in {404, 410}
 
 
+def test_a_piece_is_not_taken_for_a_file_where_files_are_put(service, link):
+    answer = service.anyone.put(f"{link}/put/a.txt", body=b"hel", headers={"Upload-Complete": "?0"})
+    assert (answer.status, answer.problem, answer.json()["field"]) == (400, "bad-request", "Upload-Complete")
+    assert service.anyone.put(f"{link}/put/a.txt", body=b"hello", headers={"Upload-Complete": "?1"}).status == 201
+
+
 def test_limits_are_offered(service, link):
     assert "max-size=" in service.anyone("OPTIONS", f"{link}/files").headers["Upload-Limit"]
     largest = int(service.anyone("OPTIONS", f"{link}/files").headers["Tus-Max-Size"])

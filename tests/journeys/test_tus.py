@@ -9,13 +9,15 @@ import socket
 import time
 import zlib
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 
 from tests.journeys.service import Answer, Form, Service
 
 TUS = {"Tus-Resumable": "1.0.0"}
-CONTENT = {"Content-Type": "application/offset+octet-stream"}
+OCTETS = "application/offset+octet-stream"
+CONTENT = {"Content-Type": OCTETS}
 FILE = "filename YS50eHQ="
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -26,19 +28,19 @@ def link(service: Service) -> str:
     return service.upload_link("R-1", max_files=10_000)
 
 
-def create(service: Service, link: str, length: int | None = 10, body: bytes | None = None, **headers: str) -> Answer:
+def create(service: Service, link: str, length: int | None = 10, body: bytes | None = None, **headers: Any) -> Answer:
     sent = TUS | ({"Upload-Length": str(length)} if length is not None else {})
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     return service.anyone.post(f"{link}/files", body=body, headers=sent)
 
 
-def begun(service: Service, link: str, length: int | None = 10, **headers: str) -> str:
+def begun(service: Service, link: str, length: int | None = 10, **headers: Any) -> str:
     answer = create(service, link, length, Upload_Metadata=FILE, **headers)
     assert answer.status == 201, answer.body
     return str(answer.headers["Location"])
 
 
-def patch(service: Service, upload: str, body: bytes, offset: object, **headers: str) -> Answer:
+def patch(service: Service, upload: str, body: bytes, offset: object, **headers: Any) -> Answer:
     sent = TUS | CONTENT | {"Upload-Offset": str(offset)}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     return service.anyone("PATCH", upload, body=body, headers=sent)
@@ -98,9 +100,9 @@ def test_the_receipt_of_a_sitting_is_told_once_and_holds_all_of_it(service, link
 
 
 def test_creation_with_upload_brings_it_at_once(service, link):
-    answer = create(service, link, 5, b"hello", Upload_Metadata=FILE, **CONTENT)
+    answer = create(service, link, 5, b"hello", Upload_Metadata=FILE, Content_Type=OCTETS)
     assert (answer.status, answer.headers["Upload-Offset"]) == (201, "5")
-    part = create(service, link, 5, b"he", Upload_Metadata=FILE, **CONTENT)
+    part = create(service, link, 5, b"he", Upload_Metadata=FILE, Content_Type=OCTETS)
     assert part.headers["Upload-Offset"] == "2"
     assert patch(service, part.headers["Location"], b"llo", 2).headers["Upload-Offset"] == "5"
 
@@ -341,9 +343,9 @@ def test_content_digest_is_held_to_as_well_and_beside_the_checksum(service, link
 def test_a_creation_whose_body_does_not_match_leaves_nothing(service):
     service.put_ticket("R-3")
     link = service.upload_link("R-3", max_files=1)
-    answer = create(service, link, 5, b"hello", Upload_Checksum=digest("sha1", b"x"), **CONTENT)
+    answer = create(service, link, 5, b"hello", Upload_Checksum=digest("sha1", b"x"), Content_Type=OCTETS)
     refused(answer, 460, "checksum-mismatch")
-    assert create(service, link, 5, b"hello", **CONTENT).status == 201, "the one place is free again"
+    assert create(service, link, 5, b"hello", Content_Type=OCTETS).status == 201, "the one place is free again"
 
 
 # -- cut ---------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from domain.attachment import Attachment, AttachmentState, Source
 from domain.errors import (
     AlreadyPurged,
     BadInput,
+    ChecksumMismatch,
     ContentMismatch,
     Damaged,
     Infected,
@@ -49,7 +50,8 @@ _SOURCES = {
     Role.CONNECTOR: Source.CONNECTOR,
 }
 UPLOAD_PROBLEMS = (
-    NotAllowed, NotFound, TooMany, TooLarge, QuotaExceeded, TypeNotAllowed, Infected, ContentMismatch, StorageFull,
+    NotAllowed, NotFound, TooMany, TooLarge, QuotaExceeded, TypeNotAllowed, Infected, ContentMismatch, ChecksumMismatch,
+    StorageFull,
     Unavailable,
 )  # fmt: skip
 

@@ -46,12 +46,25 @@ STEADY = [
     [r"[0-9a-f]{16}…", "f2ca1bb6c7e907d0…"],
 ]
 REPLACE = """steady => {
+    // A row may change at any moment; its picture is that of a copy, which does not.
+    for (const row of document.querySelectorAll("bilaga-file")) {
+        const copy = row.cloneNode(true);
+        copy.className = "copy";
+        row.hidden = true;
+        row.after(copy);
+    }
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (texts.nextNode())
         for (const [pattern, text] of steady)
             texts.currentNode.data = texts.currentNode.data.replace(new RegExp(pattern, "g"), text);
     for (const bar of document.querySelectorAll("progress"))
         if (bar.value > 0 && bar.value < 1) bar.value = 0.63;
+}"""
+RESTORE = """() => {
+    for (const copy of document.querySelectorAll(".copy")) {
+        copy.previousSibling.hidden = false;
+        copy.remove();
+    }
 }"""
 FILM = b"film" * 5_000_000
 SLOW = 2_000_000
@@ -90,6 +103,7 @@ def take(page: Page, name: str, part: str | None = None) -> None:
         page.screenshot(path=IMAGES / name, full_page=True)
     else:
         page.locator(part).screenshot(path=IMAGES / name)
+    page.evaluate(RESTORE)
 
 
 def pick(page: Page, *files: FilePayload) -> None:

@@ -133,6 +133,27 @@ def test_after_a_reload_it_goes_on_from_where_it_was(visitor, axe, film, tmp_pat
     assert digests(visitor.receipt()) == {"film.bin": sha256(LARGE).hexdigest()}
 
 
+def test_a_reload_does_not_need_the_passcode_to_tell_what_is_unfinished(browser, service, link, film) -> None:
+    locked = service.upload_link("P-1", passcode="en lång hemlighet", max_files=1)
+    with visiting(browser) as visitor:
+        visitor.page.goto(locked)
+        visitor.slow(SLOW)
+        visitor.page.fill("#passcode", "en lång hemlighet")
+        visitor.pick(film)
+        visitor.says("film.bin", re.compile(r"^[3-9]\d%"))
+        visitor.press("Pause", visitor.row("film.bin"))
+        visitor.page.reload()
+        visitor.says("film.bin", re.compile(r"^Choose film\.bin again to go on from [1-9]\d?%\.$"))
+        visitor.slow(0)
+        visitor.requests.clear()
+        visitor.pick(film, button="[data-deed=again]")
+        visitor.page.fill("#passcode", "en lång hemlighet")
+        visitor.page.keyboard.press("Enter")
+        visitor.says("film.bin", "Received and")
+        assert visitor.sent("POST") == []
+        assert digests(visitor.receipt()) == {"film.bin": sha256(LARGE).hexdigest()}
+
+
 def test_the_line_may_be_cut_at_any_time(visitor) -> None:
     visitor.pick(file("film.bin", LARGE))
     visitor.says("film.bin", "Received and")

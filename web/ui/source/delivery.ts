@@ -47,6 +47,7 @@ export class Delivery {
     readonly pace = new Pace();
     #file: File | null;
     #upload: Upload | null = null;
+    #noted = 0;
 
     constructor(
         readonly desk: Desk,
@@ -124,8 +125,10 @@ export class Delivery {
             method: "HEAD",
             headers: { "Tus-Resumable": "1.0.0", ...credentials(this.desk.passcode) },
         }).catch(() => null);
-        if (!answer) return true;
-        if (!answer.ok) return answer.status === 423 || answer.status >= 500;
+        this.sent = kept.sent;
+        // Not reached, busy, or only told to those who know the passcode, which is asked for later.
+        if (!answer || [403, 423, 429].includes(answer.status) || answer.status >= 500) return true;
+        if (!answer.ok) return false;
         this.sent = Number(answer.headers.get("Upload-Offset"));
         return this.sent < this.size;
     }
@@ -166,12 +169,16 @@ export class Delivery {
         this.made = true;
         const upload = new URL(address, location.href).pathname.split("/").pop() ?? "";
         const { name, size, modified } = this;
-        memory.remember(this.key, { upload, name, size, modified, at: Date.now() }, this.desk.receipt);
+        memory.remember(this.key, { upload, name, size, modified, sent: this.sent, at: Date.now() }, this.desk.receipt);
         this.#become(this.state);
     }
 
     #progress(sent: number): void {
         this.sent = sent;
+        if (performance.now() - this.#noted > SECOND) {
+            this.#noted = performance.now();
+            memory.progress(this.key, sent);
+        }
         this.pace.mark(sent);
         this.#become(sent < this.size ? "sending" : "confirming");
     }

@@ -11,6 +11,8 @@ export interface Unfinished {
     name: string;
     size: number;
     modified: number;
+    /** Roughly how far it was; the server knows better, once it may be asked. */
+    sent: number;
     at: number;
 }
 
@@ -57,6 +59,15 @@ export function remember(key: string, file: Unfinished, receipt: string | null):
     const kept = read();
     kept.files[key] = file;
     write({ files: kept.files, receipt: receipt ?? kept.receipt });
+}
+
+/** How far it is by now. */
+export function progress(key: string, sent: number): void {
+    const kept = read();
+    const file = kept.files[key];
+    if (!file) return;
+    kept.files[key] = { ...file, sent, at: Date.now() };
+    write(kept);
 }
 
 export function forget(key: string): void {

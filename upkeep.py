@@ -21,7 +21,7 @@ from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
 from links import Post
 from storage import DatabaseClock, Unit, check_moved
-from transfer import Reception, Rescan, Scanner, Scrub
+from transfer import Reception, Rescan, Resuming, Scanner, Scrub
 
 log = logging.getLogger(__name__)
 SCRUB_EVERY = timedelta(hours=1)
@@ -45,6 +45,7 @@ class Upkeep:
         node: Node,
         reception: Reception,
         *,
+        resuming: Resuming,
         scanner: Scanner | None,
         post: Post | None,
         end: Callable[[], None] = _end_process,
@@ -54,6 +55,7 @@ class Upkeep:
         self._node = node
         self._end = end
         self._reception = reception
+        self._resuming = resuming
         self._scanner = scanner
         self._started = site.clock()
         self._scrub = Scrub(site.records, site.blobs, site.keys, site.sending, every=SCRUB_EVERY)
@@ -76,6 +78,9 @@ class Upkeep:
             Job("purge", site.settings.purge_every, self._purge),
             Job("left", 5 * _SECOND if site.shared else timedelta(minutes=5), self._end_left),
             Job("sweep", timedelta(minutes=15), lambda: self._once("sweep", self._sweep)),
+            Job("uploads", timedelta(minutes=1), lambda: self._once("uploads", self._sweep_uploads)),
+            # Every node: whoever takes an upload on has its turn, and the others leave it.
+            Job("assembly", 5 * _SECOND, self._resuming.assemble_due),
             Job("tidy", timedelta(hours=1), site.records.tidy),
             Job("keys", timedelta(hours=1), site.rotation.tick),
             Job("scrub", SCRUB_EVERY, lambda: self._once("scrub", lambda lease: self._scrub.run(_kept(lease)))),
@@ -84,6 +89,7 @@ class Upkeep:
             if isinstance(site.clock, DatabaseClock):
                 jobs.append(Job("clock", 30 * _SECOND, site.clock.measure))
             jobs.append(Job("node", BEAT, self._beat))
+            jobs.append(Job("heed", _SECOND, self._resuming.heed))
             jobs.append(Job("purging", timedelta(minutes=1), self._finish_purging))
             jobs.append(Job("orphans", timedelta(days=1), lambda: self._once("orphans", self._sweep_blobs)))
         else:
@@ -177,6 +183,9 @@ class Upkeep:
 
         now = site.records.now()
         site.records.write(work)
+
+    def _sweep_uploads(self, lease: Lease | None) -> None:
+        self._resuming.sweep()
 
     def _sweep_blobs(self, lease: Lease | None) -> None:
         self._site.recovery.sweep()

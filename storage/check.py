@@ -18,7 +18,8 @@ from domain.actor import EVERYTHING
 from domain.attachment import LIVE, Attachment, AttachmentState
 from domain.clock import Clock, rfc3339
 from domain.errors import BlobMissing, Unavailable
-from domain.ids import AttachmentId, BlobId, LinkId, OrganisationId, TicketId
+from domain.ids import AttachmentId, BlobId, LinkId, OrganisationId, TicketId, UploadId
+from domain.upload import UploadPart
 from storage.blobs import BlobStat, BlobStore, Digesting
 from storage.finding import Finding, FindingKind
 from storage.records import JournalEntry, Quota, Records, Unit, WrappedRow
@@ -26,7 +27,7 @@ from storage.records import JournalEntry, Quota, Records, Unit, WrappedRow
 BATCH = 500
 GRACE = timedelta(hours=24)
 """How old something unfinished must be before it counts as left behind while a service runs (S-7)."""
-ATTACHMENT, TICKET, ORGANISATION = "attachment", "ticket", "organisation"
+ATTACHMENT, TICKET, ORGANISATION, UPLOAD = "attachment", "ticket", "organisation", "upload"
 """Purposes of wrapped keys, as the crypto contexts have them."""
 
 
@@ -85,6 +86,7 @@ class Check:
         before = self._clock() - self._grace
         purging = [row.attachment.id for row in self._rows(frozenset({AttachmentState.PURGING}))]
         yield from self._check_rows(digests=digests)
+        yield from self._check_parts(digests=digests)
         yield from self._check_blobs(before, repair=repair)
         yield from self._check_keys(repair=repair)
         yield from self._check_quotas(repair=repair)
@@ -107,21 +109,37 @@ class Check:
             if found and self._is_live(row.attachment.id):
                 yield from found
 
-    def _wrong_blob(self, row: Attachment, *, digests: bool) -> Finding | None:
-        state = f"{row.state.value}, blob {row.blob_id}"
+    def _check_parts(self, *, digests: bool) -> Iterator[Finding]:
+        """What uploads under way have sent: acknowledged as well, and nowhere else."""
+        after: tuple[UploadId, int] | None = None
+        while page := self._records.read(partial(_parts, after=after)):
+            for part in page:
+                wrong = self._wrong_blob(part, digests=digests)
+                if wrong is not None and self._has_part(part):
+                    yield wrong
+            after = (page[-1].upload_id, page[-1].number)
+
+    def _has_part(self, part: UploadPart) -> bool:
+        return part in self._records.read(lambda unit: unit.upload_parts.of(part.upload_id))
+
+    def _wrong_blob(self, row: Attachment | UploadPart, *, digests: bool) -> Finding | None:
+        if isinstance(row, UploadPart):
+            subject, state = str(row.upload_id), f"part of an upload, blob {row.blob_id}"
+        else:
+            subject, state = str(row.id), f"{row.state.value}, blob {row.blob_id}"
         try:
             stat = self._blobs.stat(row.blob_id)
             if stat is None:
-                return Finding(FindingKind.BLOB_MISSING, row.id, state)
+                return Finding(FindingKind.BLOB_MISSING, subject, state)
             if stat.size != row.sealed_size:
                 detail = f"{state}: {stat.size} bytes, the row says {row.sealed_size}"
-                return Finding(FindingKind.SIZE_DIFFERS, row.id, detail)
+                return Finding(FindingKind.SIZE_DIFFERS, subject, detail)
             if digests and self._digesting is not None and self._digesting.digest(row.blob_id) != row.sealed_sha256:
-                return Finding(FindingKind.DIGEST_DIFFERS, row.id, state)
+                return Finding(FindingKind.DIGEST_DIFFERS, subject, state)
         except BlobMissing:
-            return Finding(FindingKind.BLOB_MISSING, row.id, state)
+            return Finding(FindingKind.BLOB_MISSING, subject, state)
         except Unavailable as error:
-            return Finding(FindingKind.BLOB_UNREADABLE, row.id, f"{state}: {error.detail}")
+            return Finding(FindingKind.BLOB_UNREADABLE, subject, f"{state}: {error.detail}")
         return None
 
     def _rows(self, states: Collection[AttachmentState]) -> Iterator[_Row]:
@@ -139,7 +157,10 @@ class Check:
         stats = self._blobs.iterate()
         while batch := list(islice(stats, BATCH)):
             named = self._records.read(partial(_named, blob_ids={stat.blob_id for stat in batch}))
+            parts = self._records.read(partial(_in_uploads, blob_ids={stat.blob_id for stat in batch}))
             for stat in batch:
+                if stat.blob_id in parts:
+                    continue
                 finding = _wrong_row(stat, named.get(stat.blob_id), before)
                 if finding is None or not self._is_there(stat):
                     continue
@@ -159,6 +180,8 @@ class Check:
         """Delete a blob that no living attachment names, if the row says so in a transaction that writes."""
         row = self._records.write(partial(_named, blob_ids={blob_id})).get(blob_id)
         if row is not None and row.state is not AttachmentState.PURGED:
+            return finding
+        if self._records.write(partial(_in_uploads, blob_ids={blob_id})):
             return finding
         try:
             self._blobs.delete(blob_id)
@@ -238,9 +261,14 @@ class Check:
     def _check_uploads(self, before: datetime) -> Iterator[Finding]:
         for row in self._rows(frozenset({AttachmentState.RECEIVING})):
             begun = row.attachment.created_at
-            if begun <= before:
+            if begun <= before and not self._goes_on(row.attachment.id):
                 detail = f"receiving since {rfc3339(begun)}, {row.attachment.reserved_bytes} bytes reserved"
                 yield Finding(FindingKind.UPLOAD_STALE, row.attachment.id, detail)
+
+    def _goes_on(self, attachment_id: AttachmentId) -> bool:
+        """Whether it is the claim of an upload in pieces: that has an end of its own."""
+        upload = self._records.read(lambda unit: unit.uploads_found.of_attachment(attachment_id))
+        return upload is not None and upload.expires_at > self._clock() - GRACE
 
     def _check_purges(self, purging: Collection[AttachmentId]) -> Iterator[Finding]:
         """Those that were begun when the check began and are not through now that it ends."""
@@ -264,6 +292,14 @@ def _batch(unit: Unit, *, states: Collection[AttachmentState], after: Attachment
 
 def _named(unit: Unit, *, blob_ids: Collection[BlobId]) -> dict[BlobId, Attachment]:
     return unit.inventory.by_blobs(blob_ids)
+
+
+def _in_uploads(unit: Unit, *, blob_ids: Collection[BlobId]) -> frozenset[BlobId]:
+    return unit.upload_parts.named(blob_ids)
+
+
+def _parts(unit: Unit, *, after: tuple[UploadId, int] | None) -> Sequence[UploadPart]:
+    return unit.upload_parts.page(after=after, limit=BATCH)
 
 
 def _wrong_row(stat: BlobStat, row: Attachment | None, before: datetime) -> Finding | None:
@@ -293,6 +329,9 @@ def _wrong_owner(unit: Unit, key: WrappedRow) -> Finding | None:
         known = ticket is not None
         # A hold that came after the erasure seals its reason under a new key of the ticket's.
         purged = ticket is not None and ticket.erased_at is not None and not unit.holds.held(ticket.id)
+    elif key.purpose == UPLOAD:
+        # Of one that a concatenation took, the parts are still sealed under it.
+        known = unit.uploads.get(UploadId(key.owner_id)) is not None or unit.upload_parts.owns(key.owner_id)
     elif key.purpose == ORGANISATION:
         known = unit.organisations.by_id(OrganisationId(key.owner_id), EVERYTHING) is not None
     if not known:

@@ -28,6 +28,7 @@ from transfer import (
     Received,
     Reception,
     Recovery,
+    Resuming,
     Sealing,
     Sending,
     Steps,
@@ -117,10 +118,31 @@ class TransferSite(SmallSite):
             node=self.node.id,
             steps=steps,
         )
+        self.resuming = self.resuming_on(self.node, steps)
         self.recovery = Recovery(self.records, self.blobs, self.log, self.clock, steps=steps)
         self.sending = Sending(self.records, self.blobs, self.keys, self.log, self.clock)
         self.archiving = Archiving(self.records, self.sending)
         self.ticket = self.put_ticket("T-1")
+
+    def resuming_on(self, node: Node, steps: Steps = unwatched, *, patience: float = 5.0) -> Resuming:
+        """Uploads in pieces, as a node has them."""
+        return Resuming(
+            self.records,
+            self.blobs,
+            self.keys,
+            self.log,
+            self.clock,
+            reception=self.reception,
+            sealing=self.sealing,
+            limits=self.limits,
+            node=node,
+            patience=patience,
+            steps=steps,
+        )
+
+    def close(self) -> None:
+        self.resuming.close()
+        super().close()
 
     def put_organisation(self, ref: str) -> OrganisationId:
         organisation_id = OrganisationId(new_id())

@@ -85,11 +85,16 @@ class Assembly:
         self._steps = steps
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="assembly")
         self._lock = Lock()
+        self._closed = False
         self._running: dict[UploadId, Future[None]] = {}
 
     def begin(self, upload_id: UploadId) -> Future[None]:
         """Begin behind the caller, or join in; the future raises what is wrong with the file, or Unavailable."""
         with self._lock:
+            if self._closed:
+                put_off: Future[None] = Future()
+                put_off.set_exception(Draining())
+                return put_off
             future = self._running.get(upload_id)
             if future is None:
                 future = self._threads.submit(self._run, upload_id)
@@ -110,6 +115,8 @@ class Assembly:
 
     def close(self) -> None:
         """Stop; what is under way goes on at the next start."""
+        with self._lock:
+            self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._turns.stop_all()
         self._threads.shutdown(wait=True)

@@ -41,6 +41,19 @@ class FakeReception:
         return False
 
 
+class FakeResuming:
+    """Has no upload to care for."""
+
+    def sweep(self) -> int:
+        return 0
+
+    def assemble_due(self) -> int:
+        return 0
+
+    def heed(self) -> None:
+        pass
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A site whose database other nodes have too."""
@@ -52,7 +65,8 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def upkeep_of(site: Site, post: FakePost) -> Upkeep:
     node = Node(site.records, alone=not site.shared)
     reception: Any = FakeReception()
-    return Upkeep(site, node, reception, scanner=None, post=post)  # type: ignore[arg-type]
+    resuming: Any = FakeResuming()
+    return Upkeep(site, node, reception, resuming=resuming, scanner=None, post=post)  # type: ignore[arg-type]
 
 
 def job(upkeep: Upkeep, name: str) -> Callable[[], object]:
@@ -108,7 +122,8 @@ def test_a_node_that_slept_while_its_site_was_moved_ends(site: Site) -> None:
     ended: list[bool] = []
     node = Node(site.records, alone=False)
     reception: Any = FakeReception()
-    upkeep = Upkeep(site, node, reception, scanner=None, post=None, end=lambda: ended.append(True))
+    resuming: Any = FakeResuming()
+    upkeep = Upkeep(site, node, reception, resuming=resuming, scanner=None, post=None, end=lambda: ended.append(True))
     beat = job(upkeep, "node")
     beat()
     assert not ended

@@ -395,14 +395,15 @@ def test_of_an_announced_checksum_nothing_is_kept_when_it_is_cut(service, link):
     assert at(service, upload) == 0
 
 
-def test_a_newer_request_takes_the_upload_over(service, link):
-    upload = begun(service, link, 4 * MIB)
-    with started(service, upload, 4 * MIB) as old:
-        old.sendall(bytes(MIB + 5))
+@pytest.mark.parametrize("size, sent", [(4 * MIB, MIB + 5), (200 * KIB, 70 * KIB)])
+def test_a_newer_request_takes_the_upload_over(service, link, size, sent):
+    upload = begun(service, link, size)
+    with started(service, upload, size) as old:
+        old.sendall(bytes(sent))
         time.sleep(0.3)
         offset = at(service, upload)
-        assert offset == MIB + 5
-        assert patch(service, upload, bytes(4 * MIB - offset), offset).status == 204
+        assert offset == sent
+        assert patch(service, upload, bytes(size - offset), offset).status == 204
         said = old.recv(4096)
         assert said == b"" or said.startswith(b"HTTP/1.1 423 "), said
 

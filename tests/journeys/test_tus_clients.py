@@ -1,6 +1,6 @@
 """Real tus clients against a real server over a line that is cut again and again: byte for byte, and little twice.
 
-``BILAGA_TEST_TUS_MIB`` is the size of the file (256 for the figure of docs/uploads.md), and ``BILAGA_TEST_TUS_CUTS``
+``TEST_TUS_MIB`` is the size of the file (256 for the figure of docs/uploads.md), and ``TEST_TUS_CUTS``
 how often each line is cut.
 """
 
@@ -31,8 +31,8 @@ with warnings.catch_warnings():
     from tusclient import client as tuspy
 
 MIB = 1 << 20
-SIZE = int(os.environ.get("BILAGA_TEST_TUS_MIB", "32")) * MIB
-CUTS = int(os.environ.get("BILAGA_TEST_TUS_CUTS", "5"))
+SIZE = int(os.environ.get("TEST_TUS_MIB", "32")) * MIB
+CUTS = int(os.environ.get("TEST_TUS_CUTS", "5"))
 SEGMENT = MIB
 LATENCY = 0.001
 HEADERS = 4 << 10

@@ -12,7 +12,7 @@ from domain.actor import SYSTEM
 from domain.errors import KeysUnavailable, StateConflict
 from domain.event import EventKind
 from keys import TICKET, Keys, RecordsDocuments, Rotation
-from storage.records import JournalFilter
+from storage.records import JournalFilter, Records
 from storage.records.sqlite import DATABASE, SqliteRecords
 from tests.contract.keyring.memory_master import MemoryMaster
 from tests.site import ground, is_embedded
@@ -24,6 +24,7 @@ OWNERS = [f"owner-{number:02}" for number in range(7)]
 @pytest.fixture
 def beside(site, tmp_path):
     """The records of the document: a connection of their own."""
+    records: Records
     if is_embedded():
         records = SqliteRecords(tmp_path / DATABASE, clock=site.clock, checkpoints=False, readers=1)
     else:

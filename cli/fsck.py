@@ -20,6 +20,7 @@ def _check(site: Site) -> Check:
     """The check; where no service runs, nothing unfinished is anybody's work in progress."""
     from domain.actor import SYSTEM
     from domain.event import Event, EventKind
+    from engines import is_served
     from storage import Check, Finding, Unit
 
     def note(unit: Unit, finding: Finding) -> None:
@@ -36,18 +37,9 @@ def _check(site: Site) -> Check:
         generations=generations,
         digesting=site.digesting,
         note=note,
-        grace=timedelta(hours=24) if _is_served(site) else timedelta(0),
+        # Where many nodes serve, none sweeps at its start: what an upload left is garbage for a day, and no finding.
+        grace=timedelta(hours=24) if site.shared or is_served(site.settings) else timedelta(0),
     )
-
-
-def _is_served(site: Site) -> bool:
-    from engines import is_served
-    from keys import living_nodes
-
-    if not site.shared:
-        return is_served(site.settings)
-    now = site.records.now()
-    return bool(site.records.read(lambda unit: living_nodes(unit, now)))
 
 
 @click.command()

@@ -14,11 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from domain.attachment import LIVE, Attachment, AttachmentState
 from domain.errors import BlobMissing, BlobsUnavailable, Damaged, SegmentForged, StreamTruncated
-from domain.ids import AttachmentId, BlobId
+from domain.ids import AttachmentId, BlobId, UploadId
+from domain.upload import UploadPart
 from storage.blobs import BlobStat, BlobStore, Digesting
 from storage.records import Records, Unit
 
@@ -94,7 +95,10 @@ class BlobCopy:
         stats = self._target.iterate()
         while batch := list(islice(stats, BATCH)):
             named = self._records.read(partial(_named, blob_ids=[one.blob_id for one in batch]))
+            parts = self._records.read(partial(_in_parts, blob_ids=[one.blob_id for one in batch]))
             for stat in batch:
+                if stat.finished and stat.blob_id in parts:
+                    continue
                 if not _is_wanted(stat, named.get(stat.blob_id)):
                     self._target.delete(stat.blob_id)
                     done.removed += 1
@@ -129,10 +133,13 @@ class BlobCopy:
                         waiting.append((following, threads.submit(self._one, following, trusted or "", empty=empty)))
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
+        for part in self._parts():
+            _count(done, self._one(part, "", empty=empty))
 
     def look(self, done: Copied) -> None:
         """Where both sides use one store: whether every blob is there in its size. Raises Unavailable."""
-        for row in self._living():
+        rows: Iterator[Attachment | UploadPart] = chain(self._living(), self._parts())
+        for row in rows:
             found = self._target.stat(row.blob_id)
             if found is not None and found.size == row.sealed_size:
                 done.there += 1
@@ -146,22 +153,33 @@ class BlobCopy:
             yield from batch
             after = batch[-1].id
 
-    def _one(self, row: Attachment, trusted: str, *, empty: bool) -> _One:
+    def _parts(self) -> Iterator[UploadPart]:
+        """What uploads under way have sent, each blob once."""
+        after: tuple[UploadId, int] | None = None
+        seen = set[BlobId]()
+        while page := self._records.read(partial(_page, after=after)):
+            for part in page:
+                if part.blob_id not in seen:
+                    seen.add(part.blob_id)
+                    yield part
+            after = (page[-1].upload_id, page[-1].number)
+
+    def _one(self, row: Attachment | UploadPart, trusted: str, *, empty: bool) -> _One:
         size = row.sealed_size or 0
         found = None if empty else self._target.stat(row.blob_id)
         if found is not None:
             whole = found.size == size
-            if whole and (row.id <= trusted or self._digesting.digest(row.blob_id) == row.sealed_sha256):
+            if whole and (_id_of(row) <= trusted or self._digesting.digest(row.blob_id) == row.sealed_sha256):
                 return _One(size, there=True)
             self._target.delete(row.blob_id)
-        known = row.state is AttachmentState.DAMAGED
+        known = _is_damaged(row)
         try:
             self._copy(row, as_it_is=known or self._accept)
         except Damaged as error:
             return _One(0, fault=_fault(row, error))
         return _One(size)
 
-    def _copy(self, row: Attachment, *, as_it_is: bool) -> None:
+    def _copy(self, row: Attachment | UploadPart, *, as_it_is: bool) -> None:
         """Raises Damaged where the source's blob is not what its row says; it was copied then if ``as_it_is``."""
         wrong: Damaged | None = None
         digest = hashlib.sha256()
@@ -189,12 +207,20 @@ class BlobCopy:
             raise wrong
 
 
-def _wrong_size(size: int, row: Attachment) -> Damaged:
+def _wrong_size(size: int, row: Attachment | UploadPart) -> Damaged:
     return StreamTruncated(f"{size} bytes, the row says {row.sealed_size}")
 
 
-def _fault(row: Attachment, error: Damaged) -> Fault:
-    return Fault(row.id, row.blob_id, error.detail, known=row.state is AttachmentState.DAMAGED)
+def _fault(row: Attachment | UploadPart, error: Damaged) -> Fault:
+    return Fault(AttachmentId(_id_of(row)), row.blob_id, error.detail, known=_is_damaged(row))
+
+
+def _id_of(row: Attachment | UploadPart) -> str:
+    return row.upload_id if isinstance(row, UploadPart) else row.id
+
+
+def _is_damaged(row: Attachment | UploadPart) -> bool:
+    return isinstance(row, Attachment) and row.state is AttachmentState.DAMAGED
 
 
 def _count(done: Copied, one: _One) -> None:
@@ -213,6 +239,14 @@ def _batch(unit: Unit, *, after: AttachmentId | None) -> list[Attachment]:
 
 def _named(unit: Unit, *, blob_ids: Collection[BlobId]) -> dict[BlobId, Attachment]:
     return unit.inventory.by_blobs(blob_ids)
+
+
+def _in_parts(unit: Unit, *, blob_ids: Collection[BlobId]) -> frozenset[BlobId]:
+    return unit.upload_parts.named(blob_ids)
+
+
+def _page(unit: Unit, *, after: tuple[UploadId, int] | None) -> list[UploadPart]:
+    return list(unit.upload_parts.page(after=after, limit=BATCH))
 
 
 def _is_wanted(stat: BlobStat, row: Attachment | None) -> bool:

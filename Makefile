@@ -1,7 +1,7 @@
 # Bilaga's commands. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo install install-dev check test engines engines-stop bench ui screenshots words lock
+.PHONY: help demo install install-dev check test test-long engines engines-stop bench ui screenshots words lock
 
 # The environment you are in, else one of the project's own.
 VENV ?= $(if $(VIRTUAL_ENV),$(VIRTUAL_ENV),.venv)
@@ -32,9 +32,12 @@ check: install-dev ## style, types, floors, dependencies, licences, lock: everyt
 	$(BIN)/deptry .
 	$(BIN)/pytest -q -p no:randomly tests/shape
 
-test: install-dev ## every test on the embedded engines, then those of a site on PostgreSQL and S3 (ARGS="-k links")
-	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
-	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup --site engines $(ARGS)
+test: install-dev ## every test but the long ones, on the embedded engines, then on PostgreSQL and S3 (ARGS="-k links")
+	@services/engines.sh around $(BIN)/pytest -n 3 --dist loadgroup -m "not long" $(ARGS)
+	@services/engines.sh around $(BIN)/pytest -n 3 --dist loadgroup -m "not long" --site engines $(ARGS)
+
+test-long: install-dev ## engines that are killed and frozen while they work, some 15 minutes
+	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup -m long $(ARGS)
 
 engines: install-dev ## start the engines that tests talk to; prints where they are
 	@services/engines.sh start

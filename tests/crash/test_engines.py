@@ -18,6 +18,7 @@ from tests.faults.engine import Engine
 from tests.faults.shared import SharedSite
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("crashing-engines"),

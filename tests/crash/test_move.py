@@ -196,6 +196,7 @@ def test_m2_a_move_that_is_killed_between_the_two_last_words_leaves_a_site_that_
     move.assert_moved()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("here", "there"), [("embedded", "big"), ("big", "embedded"), ("big", "big")])

@@ -16,6 +16,7 @@ from tests.faults.proxy import Faults, Proxy
 from tests.faults.shared import SharedSite
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("engine-outages"),

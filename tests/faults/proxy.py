@@ -137,7 +137,10 @@ class Proxy:
 
     async def _end(self) -> None:
         self._deafen()
-        await self._cut()
+        # A connection that was taken in at this very moment has a task that has not begun yet.
+        while asyncio.all_tasks() - {asyncio.current_task()}:
+            await self._cut()
+            await asyncio.sleep(0.01)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -204,8 +207,8 @@ class _Connection:
         self._task = asyncio.current_task()
         self._writers.append(writer)
         try:
-            onward, backward = await asyncio.open_connection(*target)
-            self._writers.append(backward)
+            onward = await self._open(target)
+            backward = self._writers[-1]
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass(_Way(up=True), reader, backward))
                 both.create_task(self._pass(_Way(up=False), onward, writer))
@@ -214,8 +217,21 @@ class _Connection:
         finally:
             for one in self._writers:
                 one.close()
-                with suppress(OSError):
+            for one in self._writers:
+                with suppress(OSError, asyncio.CancelledError):
                     await one.wait_closed()
+
+    async def _open(self, target: Any) -> asyncio.StreamReader:
+        """The connection onward. Cancelled in the midst of that, it is waited for all the same: it must be closed."""
+        opening = asyncio.ensure_future(asyncio.open_connection(*target))
+        try:
+            reader, writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                self._writers.append((await opening)[1])
+            raise
+        self._writers.append(writer)
+        return reader
 
     async def end(self) -> None:
         if self._task is not None:

@@ -48,7 +48,8 @@ class Sender:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         return subprocess.Popen(
-            [BILAGA, "send", *arguments],
+            # A shell that starts this run in the background lets SIGINT be ignored, and that is handed down.
+            ["env", "--default-signal=INT", BILAGA, "send", *arguments],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.PIPE,

@@ -25,6 +25,7 @@ import pytest
 
 from tests.faults.proxy import Faults, Proxy
 from tests.journeys.service import Service
+from tests.npm import installed
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own, at import
@@ -37,7 +38,6 @@ SEGMENT = MIB
 LATENCY = 0.001
 HEADERS = 4 << 10
 """Of one request, at the most."""
-LIBRARY = Path(__file__).parents[2] / "web" / "ui" / "node_modules" / "tus-js-client"
 
 LARGE = pytest.mark.filterwarnings("ignore:Sending a large body directly")
 """What aiohttp says of aiotus's chunks of 4 MiB."""
@@ -146,25 +146,30 @@ async def test_aiotus_puts_pieces_together(line):
     assert (await asyncio.to_thread(line.attachments, "AIOTUS-2"))[0]["sha256"] == line.digest
 
 
-def node(line: Line, endpoint: str, parallel: int = 1) -> None:
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """tus-js-client, as the page has it."""
+    return installed(tmp_path_factory.mktemp("npm")) / "node_modules" / "tus-js-client"
+
+
+def node(line: Line, library: Path, endpoint: str, parallel: int = 1) -> None:
     found = shutil.which("node")
     assert found, "Node is needed for this test: apt-get install nodejs"
-    assert LIBRARY.is_dir(), "tus-js-client is needed for this test: npm ci in web/ui"
     script = str(Path(__file__).with_name("tus_client.mjs"))
-    command = [found, script, str(LIBRARY), endpoint, str(line.file), str(parallel)]
+    command = [found, script, str(library), endpoint, str(line.file), str(parallel)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "sent"), json.dumps([done.stdout, done.stderr])
 
 
-def test_tus_js_client(line):
+def test_tus_js_client(line, library):
     endpoint = line.link("TUS-JS")
     line.breaks()
-    node(line, endpoint)
+    node(line, library, endpoint)
     assert line.arrived("TUS-JS")["name"] == "film.bin"
 
 
-def test_tus_js_client_in_parallel(line):
+def test_tus_js_client_in_parallel(line, library):
     endpoint = line.link("TUS-JS-2")
     line.proxy.heal()
-    node(line, endpoint, parallel=3)
+    node(line, library, endpoint, parallel=3)
     assert line.attachments("TUS-JS-2")[0]["sha256"] == line.digest

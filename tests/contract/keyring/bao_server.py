@@ -22,6 +22,10 @@ from tests.contract.scanner.daemon import free_port
 _PLAIN = "tls_disable = true"
 
 
+def _state(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(") ")[2][0]
+
+
 class BaoServer:
     """The program and its folder. ``certificate``: file of a certificate and its key, for TLS."""
 
@@ -86,6 +90,11 @@ class BaoServer:
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
+        # The signal is sent; it has stopped once each of its threads has.
+        assert self._process is not None
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        while any(_state(one) != "T" for one in tasks.iterdir()):
+            time.sleep(0.005)
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)

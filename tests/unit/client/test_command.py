@@ -35,7 +35,8 @@ class Shell:
 
     def start(self, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*before, BILAGA, "send", *arguments],
+            # A shell that starts this run in the background lets SIGINT be ignored, and that is handed down.
+            ["env", "--default-signal=INT", *before, BILAGA, "send", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.PIPE,

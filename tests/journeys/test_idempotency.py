@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from domain.attachment import AttachmentState
 from tests.journeys.kept import kept
+from tests.journeys.nodes import until
 from tests.journeys.service import Form, Service
 
 LINKS = "/api/v1/tickets/I-1/upload-links"
@@ -102,13 +104,18 @@ def test_an_answer_of_the_past_is_none_for_a_revoked_key(service: Service, key) 
     assert service.anyone.post(LINKS, json_body={}, headers=key | bearer).problem == "login-required"
 
 
+def receiving(service: Service) -> bool:
+    """Whether an upload has begun: its key is taken by then."""
+    with service.site() as site:
+        return bool(site.records.read(lambda unit: unit.inventory.in_states({AttachmentState.RECEIVING}, limit=1)))
+
+
 def test_a_key_that_is_still_running_is_refused_and_harms_nothing(service: Service, key) -> None:
     link = service.upload_link("I-1")
-    begun, go_on, answers = threading.Event(), threading.Event(), []
+    go_on, answers = threading.Event(), []
 
     def slow() -> Iterator[bytes]:
         yield b"first half, "
-        begun.set()
         assert go_on.wait(20)
         yield b"second half"
 
@@ -117,7 +124,7 @@ def test_a_key_that_is_still_running_is_refused_and_harms_nothing(service: Servi
 
     running = threading.Thread(target=send)
     running.start()
-    assert begun.wait(20)
+    until(lambda: receiving(service), 20)
     meanwhile = service.anyone.put(f"{link}/put/a.txt", body=b"first half, second half", headers=key)
     assert (meanwhile.status, meanwhile.problem) == (409, "state-conflict")
     go_on.set()

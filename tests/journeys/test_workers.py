@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 from pathlib import Path
 from threading import Event, Thread
 
@@ -33,7 +33,8 @@ def children(node: Node) -> set[int]:
 
 
 class Small:
-    """Requests without a pause: on a connection each, or on one that is kept."""
+    """Requests without a pause: on a connection each, or on one that is kept. One that was kept and is closed before
+    any of an answer has come is asked again on a new one, as every client does (RFC 9112, section 9.3.1)."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -47,10 +48,17 @@ class Small:
     def _ask(self, kept: bool) -> None:
         connection: HTTPConnection | None = None
         while not self._over.is_set():
+            used = connection is not None
             try:
                 connection = connection or self.node.connect()
-                connection.request("GET", "/healthz")
-                answer = connection.getresponse()
+                try:
+                    connection.request("GET", "/healthz")
+                    answer = connection.getresponse()
+                except (BrokenPipeError, ConnectionResetError, RemoteDisconnected):
+                    if not used:
+                        raise
+                    connection = None
+                    continue
                 answer.read()
                 assert answer.status == 200
                 self.done += 1

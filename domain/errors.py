@@ -298,6 +298,24 @@ class ScannerUnavailable(Unavailable):
     code = "scanner-unavailable"
 
 
+class DeskUnavailable(Unavailable):
+    """The ticket system is not available right now."""
+
+    code = "desk-unavailable"
+
+    def __init__(self, detail: str | None = None, *, wait: float | None = None, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        self.wait = wait
+        """Seconds it asked us to wait; None: it did not say."""
+
+
+class DeskRefused(Unavailable):
+    """The ticket system does not let us: its credentials or rights have to be seen to."""
+
+    code = "desk-refused"
+    retry_after = 300
+
+
 class Draining(Unavailable):
     """The service is stopping."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from domain.errors import BadInput
@@ -12,6 +13,9 @@ MAX_REF = 255
 MAX_SUBJECT = 1000
 MAX_NAME = 255
 MAX_EMAIL = 320
+MAX_TAG = 255
+MAX_TAGS = 200
+CONNECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:-]{0,63}")
@@ -58,6 +62,22 @@ def check_channel(channel: str) -> str:
     if not _CHANNEL.fullmatch(channel):
         raise BadInput("A short plain word is needed here.", field="channel")
     return channel
+
+
+def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Words a ticket is sorted by, in order and each once; blank ones are none. They are kept in clear, as the rules of
+    retention ask for them: systems that let people write names there are the administrator's to see to."""
+    found = sorted({" ".join(tag.split()) for tag in tags} - {""})
+    if len(found) > MAX_TAGS:
+        raise BadInput(f"No more than {MAX_TAGS} tags are taken.", field="tags")
+    return tuple(check_line(tag, "tags", MAX_TAG) for tag in found)
+
+
+def check_connector(name: str) -> str:
+    """The name of a connector's settings."""
+    if not CONNECTOR.fullmatch(name):
+        raise BadInput("Small letters, digits and hyphens, at most 40, are needed here.", field="connector")
+    return name
 
 
 def check_instant(at: datetime, field: str) -> datetime:

@@ -10,21 +10,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
+from domain.ticket import Standing
 from tickets.said import OrganisationFact, TicketFact
 
-
-class Standing(StrEnum):
-    """Where a ticket stands in its own system."""
-
-    PRESENT = "present"
-    SPAM = "spam"
-    TRASHED = "trashed"
-    """Deleted, and can come back."""
-    MERGED = "merged"
-    """Its life goes on under another number."""
+__all__ = [
+    "Check",
+    "Deletion",
+    "Delivery",
+    "Desk",
+    "Hint",
+    "Hook",
+    "Message",
+    "OrganisationPage",
+    "Page",
+    "SourceFile",
+    "SourceTicket",
+    "Standing",
+]
 
 
 @dataclass(frozen=True, slots=True)

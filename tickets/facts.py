@@ -20,12 +20,14 @@ from storage.records import Unit
 from tickets.checks import (
     MAX_NAME,
     check_channel,
+    check_connector,
     check_day,
     check_email,
     check_instant,
     check_line,
     check_ref,
     check_subject,
+    check_tags,
     normalise_email,
 )
 from tickets.dates import Dates
@@ -189,6 +191,8 @@ def _plain(ticket: Ticket, fact: TicketFact, now: datetime) -> Ticket:
     opened_at = said(fact.opened_at, ticket.opened_at)
     active_at = said(fact.last_activity_at, None) or ticket.last_activity_at
     channel = said(fact.channel, ticket.channel)
+    tags = said(fact.tags, ticket.tags)
+    connector = said(fact.connector, ticket.connector)
     status = said(fact.status, ticket.status)
     closed_at = said(fact.closed_at, None)
     if closed_at is None and status is TicketStatus.CLOSED:
@@ -200,5 +204,7 @@ def _plain(ticket: Ticket, fact: TicketFact, now: datetime) -> Ticket:
         last_activity_at=check_instant(active_at, "last_activity_at"),
         closed_at=None if closed_at is None else check_instant(closed_at, "closed_at"),
         channel=None if channel is None else check_channel(channel),
+        tags=() if tags is None else check_tags(tags),
+        connector=None if connector is None else check_connector(connector),
         facts_at=now,
     )

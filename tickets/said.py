@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -30,7 +31,8 @@ class TicketFact:
     """What a ``PUT`` says about a ticket. ``requester_email``, ``organisation`` (its outside name) None: there is none.
 
     A requester is one fact: another address without a name clears the name. ``last_activity_at`` cannot be cleared;
-    None is as if it were not said, and so is ``closed_at`` None of a closed ticket.
+    None is as if it were not said, and so is ``closed_at`` None of a closed ticket. ``connector``: the name of the
+    ticket system that speaks for it; a PUT leaves it unsaid.
     """
 
     ref: str
@@ -43,6 +45,8 @@ class TicketFact:
     last_activity_at: datetime | Unsaid | None = UNSAID
     closed_at: datetime | Unsaid | None = UNSAID
     channel: str | Unsaid | None = UNSAID
+    tags: Sequence[str] | Unsaid | None = UNSAID
+    connector: str | Unsaid | None = UNSAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,15 @@
 from storage.records.database_clock import DatabaseClock
 from storage.records.ports.access import Access, Credential, CredentialKind, Principal
 from storage.records.ports.attachments import Attachments, Inventory, Quota, Quotas
+from storage.records.ports.connectors import (
+    ConnectorRow,
+    Connectors,
+    HintRow,
+    Hints,
+    NoteRow,
+    SourceFiles,
+    SourceNotes,
+)
 from storage.records.ports.disposals import Certificates, Disposals, Holds
 from storage.records.ports.jobs import Answer, Answers, Leases, Mail, Outbox, Site
 from storage.records.ports.journal import Checkpoint, Journal, JournalEntry, JournalFilter
@@ -22,12 +31,16 @@ __all__ = [
     "Certificates",
     "Checkpoint",
     "Codes",
+    "ConnectorRow",
+    "Connectors",
     "Credential",
     "CredentialKind",
     "DatabaseClock",
     "Disposals",
     "Ended",
     "Grants",
+    "HintRow",
+    "Hints",
     "Holds",
     "Inventory",
     "Journal",
@@ -36,6 +49,7 @@ __all__ = [
     "Leases",
     "Links",
     "Mail",
+    "NoteRow",
     "Organisations",
     "Outbox",
     "PasscodeFailures",
@@ -47,6 +61,8 @@ __all__ = [
     "Restores",
     "Row",
     "Site",
+    "SourceFiles",
+    "SourceNotes",
     "Table",
     "Tables",
     "TicketFilter",

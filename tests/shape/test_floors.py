@@ -16,7 +16,7 @@ ENGINES = frozenset(tree.contract("engines.py and cli alone know the engines")["
 # A folder's face is its __init__.py. Storage has two rooms with a face each.
 FACES = frozenset({*tree.FLOORS, "storage.blobs", "storage.records"})
 WIRING = ENGINES | frozenset(tree.contract("engines.py and cli alone open a site")["protected_modules"])
-WIRES = {"engines", "server", "service", "cli"}
+WIRES = {"desks", "engines", "server", "service", "cli"}
 
 
 def strays(top: str, imports: Iterable[tuple[int, str]]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from storage.records.ports.access import Access
 from storage.records.ports.attachments import Attachments, Inventory, Quotas
+from storage.records.ports.connectors import Connectors, Hints, SourceFiles, SourceNotes
 from storage.records.ports.disposals import Certificates, Disposals, Holds
 from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
@@ -54,6 +55,10 @@ class Unit(Protocol):
     uploads: Uploads
     uploads_found: UploadsFound
     upload_parts: UploadParts
+    connectors: Connectors
+    hints: Hints
+    source_files: SourceFiles
+    source_notes: SourceNotes
 
 
 class Records(Protocol):

@@ -48,6 +48,30 @@ class Tickets(Protocol):
         """An organisation's tickets in the order of their ids: what a change of its facts touches."""
         ...
 
+    def by_source(self, connector: str, source_id: str) -> Ticket | None:
+        """The ticket that a connector speaks for under that id of its system."""
+        ...
+
+    def merged_here(self, connector: str, source_id: str) -> Sequence[Ticket]:
+        """Tickets of a system that were merged into the one of that id, also where that one was not known."""
+        ...
+
+    def followers(self, ticket_id: TicketId) -> Sequence[Ticket]:
+        """Tickets that go on as this one."""
+        ...
+
+    def seen(self, ticket_id: TicketId, at: datetime) -> None:
+        """Its system was asked, and its facts are what they were; never an earlier instant than known."""
+        ...
+
+    def unseen(self, connector: str, before: datetime, *, limit: int) -> Sequence[Ticket]:
+        """A connector's tickets that are not erased and about which it was not asked since, longest ago first."""
+        ...
+
+    def due_unseen(self, connector: str, now: datetime, before: datetime, *, limit: int) -> Sequence[Ticket]:
+        """Those of ``unseen`` that are due at ``now``, the longest due first."""
+        ...
+
     def expired(self, now: datetime, *, limit: int) -> Sequence[Ticket]:
         """Tickets due at ``now``, not held, with no attachment left but tombstones, and not erased yet."""
         ...

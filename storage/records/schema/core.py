@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 from domain.attachment import AttachmentState, Scan, Source
-from domain.ticket import TicketStatus
+from domain.ticket import Standing, TicketStatus
 from storage.records.schema.metadata import METADATA
-from storage.records.schema.types import Day, Id, Instant, Word
+from storage.records.schema.types import Day, Id, Instant, Word, Words
 
 
 def partial(name: str, *columns: ColumnElement[Any], where: str, unique: bool = False) -> Index:
@@ -67,6 +67,14 @@ tickets = Table(
     Column("created_at", Instant, nullable=False),
     Column("erased_at", Instant),
     Column("version", Integer, nullable=False),
+    Column("connector", String(40)),
+    Column("source_id", Text),
+    Column("source_version", BigInteger),
+    Column("tags", Words, nullable=False, server_default="[]"),
+    Column("standing", Word(Standing), nullable=False, server_default=Standing.PRESENT.value),
+    Column("standing_since", Instant),
+    Column("merged_source_id", Text),
+    Column("merged_into", Id),
 )
 # An organisation's tickets in pages; also what limits a contact's queries.
 Index("ix_tickets_organisation_id_id", tickets.c.organisation_id, tickets.c.id)
@@ -74,6 +82,29 @@ Index("ix_tickets_requester_email_digest_id", tickets.c.requester_email_digest, 
 # What is due, in its order. Erased tickets have nothing but tombstones (sql/tickets.py and sql/attachments.py see to
 # that), and they only get more: without the condition every run would walk over all of them first.
 partial("ix_tickets_due", tickets.c.purge_due_at, tickets.c.id, where="erased_at IS NULL")
+# A ticket by its id in its own system, those merged into one, and those nobody asked about for longest.
+partial(
+    "uq_tickets_connector_source_id",
+    tickets.c.connector,
+    tickets.c.source_id,
+    where="source_id IS NOT NULL",
+    unique=True,
+)
+partial(
+    "ix_tickets_merged_source",
+    tickets.c.connector,
+    tickets.c.merged_source_id,
+    tickets.c.id,
+    where="merged_source_id IS NOT NULL",
+)
+partial("ix_tickets_merged_into", tickets.c.merged_into, tickets.c.id, where="merged_into IS NOT NULL")
+partial(
+    "ix_tickets_connector_facts_at",
+    tickets.c.connector,
+    tickets.c.facts_at,
+    tickets.c.id,
+    where="source_id IS NOT NULL AND erased_at IS NULL",
+)
 
 attachments = Table(
     "attachments",

@@ -18,6 +18,7 @@ _IN_FORCE = select(*columns_of(holds, Hold)).where(holds.c.released_at.is_(None)
 _ON_TICKET = _IN_FORCE.where(
     or_(
         holds.c.ticket_id == bindparam("the_id"),
+        holds.c.ticket_id == select(tickets.c.merged_into).where(tickets.c.id == bindparam("the_id")).scalar_subquery(),
         holds.c.organisation_id
         == select(tickets.c.organisation_id).where(tickets.c.id == bindparam("the_id")).scalar_subquery(),
     )

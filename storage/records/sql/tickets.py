@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, insert, not_, select, update
 
-from domain.actor import Scope
+from domain.actor import EVERYTHING, Scope
 from domain.attachment import AttachmentState
 from domain.errors import StateConflict
 from domain.ids import OrganisationId, TicketId
@@ -28,6 +28,30 @@ _FROM = _SELECT.where(tickets.c.id > bindparam("after")).order_by(tickets.c.id).
 _OF_ORGANISATION = _FROM.where(tickets.c.organisation_id == bindparam("the_organisation_id"))
 _INSERT = insert(tickets)
 _UPDATE = update(tickets).where(tickets.c.id == bindparam("the_id"), tickets.c.version == bindparam("the_version"))
+_BY_SOURCE = _SELECT.where(
+    tickets.c.connector == bindparam("the_connector"), tickets.c.source_id == bindparam("the_source_id")
+)
+_MERGED_HERE = _SELECT.where(
+    tickets.c.connector == bindparam("the_connector"), tickets.c.merged_source_id == bindparam("the_source_id")
+).order_by(tickets.c.id)
+_FOLLOWERS = _SELECT.where(tickets.c.merged_into == bindparam("the_id")).order_by(tickets.c.id)
+_SEEN = (
+    update(tickets)
+    .where(tickets.c.id == bindparam("the_id"), tickets.c.facts_at < bindparam("at"))
+    .values(facts_at=bindparam("at"))
+)
+_is_unseen = (
+    tickets.c.connector == bindparam("the_connector"),
+    tickets.c.source_id.is_not(None),
+    tickets.c.erased_at.is_(None),
+    tickets.c.facts_at < bindparam("before"),
+)
+_UNSEEN = _SELECT.where(*_is_unseen).order_by(tickets.c.facts_at, tickets.c.id).limit(bindparam("limit"))
+_DUE_UNSEEN = (
+    _SELECT.where(*_is_unseen, tickets.c.purge_due_at <= bindparam("now"))
+    .order_by(tickets.c.purge_due_at, tickets.c.id)
+    .limit(bindparam("limit"))
+)
 _MORE_THAN_TOMBSTONES = (
     select(attachments.c.id)
     .where(attachments.c.ticket_id == bindparam("the_id"), attachments.c.state != AttachmentState.PURGED)
@@ -86,6 +110,28 @@ class SqlTickets:
     ) -> Sequence[Ticket]:
         values = {"the_organisation_id": organisation_id, "after": after or "", "limit": limit}
         return [Ticket(*row) for row in self._connection.execute(_OF_ORGANISATION, values)]
+
+    def by_source(self, connector: str, source_id: str) -> Ticket | None:
+        values = {"the_connector": connector, "the_source_id": source_id}
+        return self._one(_BY_SOURCE, values, EVERYTHING)
+
+    def merged_here(self, connector: str, source_id: str) -> Sequence[Ticket]:
+        values = {"the_connector": connector, "the_source_id": source_id}
+        return [Ticket(*row) for row in self._connection.execute(_MERGED_HERE, values)]
+
+    def followers(self, ticket_id: TicketId) -> Sequence[Ticket]:
+        return [Ticket(*row) for row in self._connection.execute(_FOLLOWERS, {"the_id": ticket_id})]
+
+    def seen(self, ticket_id: TicketId, at: datetime) -> None:
+        self._connection.execute(_SEEN, {"the_id": ticket_id, "at": at})
+
+    def unseen(self, connector: str, before: datetime, *, limit: int) -> Sequence[Ticket]:
+        values = {"the_connector": connector, "before": before, "limit": limit}
+        return [Ticket(*row) for row in self._connection.execute(_UNSEEN, values)]
+
+    def due_unseen(self, connector: str, now: datetime, before: datetime, *, limit: int) -> Sequence[Ticket]:
+        values = {"the_connector": connector, "before": before, "now": now, "limit": limit}
+        return [Ticket(*row) for row in self._connection.execute(_DUE_UNSEEN, values)]
 
     def expired(self, now: datetime, *, limit: int) -> Sequence[Ticket]:
         return [Ticket(*row) for row in self._connection.execute(_EXPIRED, {"now": now, "limit": limit})]

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from storage.records.ports.access import Access
 from storage.records.ports.attachments import Attachments, Inventory, Quotas
+from storage.records.ports.connectors import Connectors, Hints, SourceFiles, SourceNotes
 from storage.records.ports.disposals import Certificates, Disposals, Holds
 from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
@@ -20,6 +21,7 @@ from storage.records.sql.answers import SqlAnswers
 from storage.records.sql.attachments import SqlAttachments
 from storage.records.sql.certificates import SqlCertificates
 from storage.records.sql.codes import SqlCodes
+from storage.records.sql.connectors import SqlConnectors, SqlHints
 from storage.records.sql.disposals import SqlDisposals
 from storage.records.sql.grants import SqlGrants
 from storage.records.sql.holds import SqlHolds
@@ -35,6 +37,8 @@ from storage.records.sql.quotas import SqlQuotas
 from storage.records.sql.receipts import SqlReceipts
 from storage.records.sql.restores import SqlRestores
 from storage.records.sql.site import SqlSite
+from storage.records.sql.source_files import SqlSourceFiles
+from storage.records.sql.source_notes import SqlSourceNotes
 from storage.records.sql.tables import SqlTables
 from storage.records.sql.tickets import SqlTickets
 from storage.records.sql.upload_parts import SqlUploadParts
@@ -50,8 +54,10 @@ class SqlUnit:
         "attachments",
         "certificates",
         "codes",
+        "connectors",
         "disposals",
         "grants",
+        "hints",
         "holds",
         "inventory",
         "journal",
@@ -65,6 +71,8 @@ class SqlUnit:
         "receipts",
         "restores",
         "site",
+        "source_files",
+        "source_notes",
         "tables",
         "tickets",
         "upload_parts",
@@ -98,3 +106,7 @@ class SqlUnit:
         self.uploads: Uploads = SqlUploads(connection)
         self.uploads_found: UploadsFound = SqlUploadsFound(connection)
         self.upload_parts: UploadParts = SqlUploadParts(connection)
+        self.connectors: Connectors = SqlConnectors(connection)
+        self.hints: Hints = SqlHints(connection)
+        self.source_files: SourceFiles = SqlSourceFiles(connection)
+        self.source_notes: SourceNotes = SqlSourceNotes(connection)

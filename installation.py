@@ -11,7 +11,8 @@ from domain.clock import Clock
 from domain.link import LinkKind
 from keys import Keys, Rotation
 from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
-from retention import HoldsDesk, Outlook, Policy, Purge
+from mail import MailAddresses
+from retention import HoldsDesk, Outlook, Policies, Purge
 from settings import Settings
 from storage import BlobStore, Digesting, Records
 from tickets import POLICY, Dates, Facts, View
@@ -34,7 +35,7 @@ class Site:
     keys: Keys
     rotation: Rotation
     people: People
-    policy: Policy
+    policies: Policies
     facts: Facts
     view: View
     outlook: Outlook
@@ -56,6 +57,8 @@ class Site:
     """Whether other nodes may serve the same site at the same time."""
     created: bool
     """Whether this very start made the site."""
+    mail_addresses: MailAddresses | None = None
+    """Addresses of tickets; None where mail has no door."""
 
     @property
     def public_url(self) -> str:
@@ -68,12 +71,21 @@ class Site:
         return f"{self.public_url}/{'u' if kind is LinkKind.UPLOAD else 'd'}/{token}"
 
     def is_policy_followed(self) -> bool:
-        """Whether the due dates are those of this very policy: another node may have another one."""
-        return self.records.read(lambda unit: unit.site.get(POLICY)) == self.policy.fingerprint
+        """Whether the configured policy is the one in force: it may wait for somebody's confirmation."""
+        return self.records.read(self.policies.is_followed)
 
     def follow_policy(self) -> int:
-        """Compute every due date anew where the policy is not the one of the last time; how many tickets changed.
+        """Let the configured policy take effect where nobody has to confirm it, and keep the dates; as ``keep_dates``.
 
         For the service and the purge only: another command may be run without the site's configuration.
         """
-        return Dates(self.policy.decide).recompute(self.records, self.policy.fingerprint)
+        self.policies.follow(self.records)
+        return self.keep_dates()
+
+    def keep_dates(self) -> int:
+        """Compute every due date anew where the policy in force is not the one of the last time; how many tickets
+        changed."""
+        current, known = self.records.read(lambda unit: (self.policies.current(unit), unit.site.get(POLICY)))
+        if known == current.fingerprint:
+            return 0
+        return Dates(self.policies.decide).recompute(self.records, current.fingerprint)

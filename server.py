@@ -8,13 +8,14 @@ from contextlib import ExitStack, contextmanager
 
 from access import People
 from audit import FileExport, Log
-from crypto import Signer, selftest
+from crypto import KeyRing, Signer, selftest
 from domain.clock import Clock, system_clock
 from engines import Engines, open_engines
 from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
-from retention import FAR_PACE, OVERWRITTEN, PACE, Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
+from mail import MailAddresses
+from retention import FAR_PACE, OVERWRITTEN, PACE, Brakes, CertificateDesk, HoldsDesk, Outlook, Policies, Policy, Purge
 from settings import Settings
 from storage import DatabaseClock
 from storage.blobs.file import FileBlobStore
@@ -58,6 +59,7 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
     log = Log(signer, clock, installation, export)
     keys = Keys(ring)
     policy = Policy.from_mapping(settings.retention)
+    policies = Policies(log, clock, policy)
     passcodes = Passcodes(log, clock, ring.secret("passcode-cookies"))
     sending = Sending(records, blobs, keys, log, clock)
     links = settings.links
@@ -77,17 +79,17 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
             idle=settings.session_idle,
             longest=settings.session_longest,
         ),
-        policy=policy,
-        facts=Facts(keys, log, policy.decide, clock, ring.secret("search-index")),
+        policies=policies,
+        facts=Facts(keys, log, policies.decide, clock, ring.secret("search-index")),
         view=View(keys),
-        outlook=Outlook(policy.decide),
-        holds=HoldsDesk(keys, log, clock),
+        outlook=Outlook(policies.decide),
+        holds=HoldsDesk(keys, log, clock, review=policy.hold_review, zone=policy.zone),
         purge=Purge(
             records,
             blobs,
             keys,
             log,
-            policy.decide,
+            policies.decide,
             clock=clock,
             brakes=Brakes(machine=machine),
             certificates=CertificateDesk(
@@ -120,4 +122,14 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         steps=steps,
         shared=engines.shared,
         created=engines.created,
+        mail_addresses=_mail_addresses(settings, ring),
+    )
+
+
+def _mail_addresses(settings: Settings, ring: KeyRing) -> MailAddresses | None:
+    door = settings.mail
+    if door.listen is None or door.domain is None:
+        return None
+    return MailAddresses(
+        ring.secret("mail-addresses"), door.domain, plain=door.plain_addresses, closed=door.closed_tickets
     )

@@ -20,6 +20,7 @@ from installation import Site
 from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
 from links import Post
+from mail import REMEMBERED
 from storage import DatabaseClock, Unit, check_moved
 from transfer import Reception, Rescan, Resuming, Scanner, Scrub
 
@@ -76,6 +77,8 @@ class Upkeep:
         jobs = [
             Job("checkpoint", 10 * _SECOND, self._checkpoint_if_due),
             Job("purge", site.settings.purge_every, self._purge),
+            Job("dates", timedelta(minutes=1), lambda: self._once("dates", self._keep_dates)),
+            Job("holds", timedelta(days=1), lambda: self._once("holds", self._review_holds)),
             Job("left", 5 * _SECOND if site.shared else timedelta(minutes=5), self._end_left),
             Job("sweep", timedelta(minutes=15), lambda: self._once("sweep", self._sweep)),
             Job("uploads", timedelta(minutes=1), lambda: self._once("uploads", self._sweep_uploads)),
@@ -144,11 +147,20 @@ class Upkeep:
             log.warning("checkpoint failed", extra={"code": error.code})
 
     def _purge(self) -> None:
-        if self._site.shared and not self._site.is_policy_followed():
-            # Two nodes with two policies: which one is meant, only people know. Nothing is erased by the wrong one.
-            log.error("purge put off", extra={"reason": "another node follows another retention policy"})
-            return
+        if not self._site.is_policy_followed():
+            # What is configured would erase sooner: until a second person confirms it, the one in force goes on.
+            log.error("retention policy unconfirmed")
         self._site.purge.run(SYSTEM)
+
+    def _keep_dates(self, lease: Lease | None) -> None:
+        """After a policy was confirmed, here or on another node, or beside the service."""
+        self._site.keep_dates()
+
+    def _review_holds(self, lease: Lease | None) -> None:
+        overdue = self._site.records.read(self._site.holds.overdue)
+        if overdue:
+            # It keeps what it keeps: only people end a hold.
+            log.warning("hold review overdue", extra={"holds": overdue})
 
     def _finish_purging(self) -> None:
         """What a node that died had begun to erase. A run that is at work does it by itself, under the same lease."""
@@ -179,6 +191,7 @@ class Upkeep:
             site.passcodes.sweep(unit)
             unit.answers.sweep(site.clock())
             unit.outbox.sweep(site.clock())
+            unit.mail_deliveries.sweep(site.clock() - REMEMBERED)
             self._node.tidy(unit, now)
 
         now = site.records.now()

@@ -25,6 +25,7 @@ def check(context: Context) -> None:
     shown = settings.shown()
     shown["retention"] = policy.fingerprint
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    click.echo("note: bilaga retention show tells whether this retention policy is the one in force", err=True)
     if settings.keys_url is None:
         click.echo(
             "note: the key file lies in the data folder; keep it out of every backup that holds the data", err=True

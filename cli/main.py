@@ -61,6 +61,7 @@ class Families(click.Group):
         "organisation",
         "purge",
         "restore",
+        "retention",
         "send",
         "serve",
         "signin",

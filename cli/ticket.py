@@ -20,6 +20,7 @@ def ticket() -> None:
 @click.option("--organisation", help="Whose request it is.")
 @click.option("--requester", help="The requester's mail address.")
 @click.option("--status", type=click.Choice(["open", "pending", "closed"]))
+@click.option("--tag", "tags", multiple=True, help="A word it is sorted by; several in several options, all at once.")
 @click.option("--last-activity", type=INSTANT, help="RFC 3339.")
 @click.pass_obj
 def put_ticket(
@@ -28,6 +29,7 @@ def put_ticket(
     organisation: str | None,
     requester: str | None,
     status: str | None,
+    tags: tuple[str, ...],
     last_activity: datetime | None,
 ) -> None:
     """Make or update a ticket; what is not said stays as it was."""
@@ -40,12 +42,31 @@ def put_ticket(
         status=TicketStatus(status) if status else UNSAID,
         organisation=organisation if organisation is not None else UNSAID,
         requester_email=requester if requester is not None else UNSAID,
+        tags=tags or UNSAID,
         last_activity_at=last_activity if last_activity is not None else UNSAID,
     )
     with context.site() as site:
         put = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, fact))
     due = put.ticket.purge_due_at
     click.echo(f"{'made' if put.created else 'updated'}; files go {due.isoformat() if due else 'not yet'}", err=True)
+
+
+@ticket.command(name="address")
+@click.argument("ref")
+@click.pass_obj
+def print_address(context: Context, ref: str) -> None:
+    """Print the address under which the ticket takes mail."""
+    from domain.actor import EVERYTHING
+    from domain.errors import BadInput, NotFound
+
+    with context.site() as site:
+        addresses = site.mail_addresses
+        if addresses is None:
+            raise BadInput("mail has no door: set MAIL__LISTEN", field="MAIL__LISTEN")
+        found = site.records.read(lambda unit: unit.tickets.get(ref, EVERYTHING))
+    if found is None or found.erased_at is not None:
+        raise NotFound
+    click.echo(addresses.of(found))
 
 
 @click.group()

@@ -28,6 +28,9 @@ class EventKind(StrEnum):
     ORGANISATION_PUT = "organisation.put"
     HOLD_PLACED = "hold.placed"
     HOLD_RELEASED = "hold.released"
+    POLICY_PROPOSED = "policy.proposed"
+    POLICY_CONFIRMED = "policy.confirmed"
+    POLICY_FOLLOWED = "policy.followed"
     PURGE_STARTED = "purge.started"
     PURGE_FINISHED = "purge.finished"
     PURGE_FAILED = "purge.failed"
@@ -47,6 +50,9 @@ class EventKind(StrEnum):
     FSCK_REPAIRED = "fsck.repaired"
     SITE_RESTORED = "site.restored"
     SITE_MOVED = "site.moved"
+    FILE_EVACUATED = "file.evacuated"
+    FILE_LEFT = "file.left"
+    MAIL_RELAYED = "mail.relayed"
 
 
 Scalar = str | int | bool | None

@@ -82,7 +82,8 @@ class RecipientCodes:
         until = now + LIFE
         unit.codes.put(link.id, digest=self._digest(link.id, code), expires_at=until, tries=TRIES, sent_at=now)
         sealed = seal_letter(self._letters, Letter(address, subject, text), mail_id)
-        unit.outbox.add(Mail(id=mail_id, sealed=sealed, attempts=0, next_at=now, expires_at=until))
+        mail = Mail(id=mail_id, sealed=sealed, attempts=0, next_at=now, expires_at=until, ticket_id=link.ticket_id)
+        unit.outbox.add(mail)
         self._log.append(unit, Event(EventKind.CODE_SENT, Actor(Role.REQUESTER), link.id))
 
     def check(self, unit: Unit, link: Link, code: str, address_digest: bytes) -> CodeProof | None:

@@ -2,15 +2,19 @@
 
 from retention.brakes import Brakes
 from retention.certificates import OVERWRITTEN, CertificateDesk, find_certificate
+from retention.change import Change, Nearer
 from retention.claim import Reason
 from retention.due import Outlook, Why
 from retention.holds import HoldsDesk, Placed
 from retention.period import Period
+from retention.policies import Policies
+from retention.policy import Policy
 from retention.purge import Purge
 from retention.report import Failed, Purged, PurgeReport
 from retention.restoration import Restoration, Restored
-from retention.rules import CUSTOMER, OTHER, AfterClosed, AfterContract, AfterLastActivity, Policy, Rule
+from retention.rules import CUSTOMER, OTHER, Ground, Rule
 from retention.run import FAR_PACE, PACE, Pace
+from retention.spans import AfterClosed, AfterContract, AfterLastActivity, AfterOpened
 
 __all__ = [
     "CUSTOMER",
@@ -21,14 +25,19 @@ __all__ = [
     "AfterClosed",
     "AfterContract",
     "AfterLastActivity",
+    "AfterOpened",
     "Brakes",
     "CertificateDesk",
+    "Change",
     "Failed",
+    "Ground",
     "HoldsDesk",
+    "Nearer",
     "Outlook",
     "Pace",
     "Period",
     "Placed",
+    "Policies",
     "Policy",
     "Purge",
     "PurgeReport",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,9 @@ from domain.errors import AlreadyPurged, NotFound
 from domain.ids import AttachmentId
 from domain.ticket import Ticket
 from storage.records import Unit
+
+DecideIn = Callable[[Unit], Decide]
+"""The policy that is in force in a transaction: it changes under a running service, and on other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Why:
 class Outlook:
     """Answers by the policy of now, not by dates stored earlier. Works in the caller's transaction."""
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: DecideIn) -> None:
         self._decide = decide
 
     def destiny(self, unit: Unit, ticket: Ticket) -> Destiny:
@@ -41,7 +44,7 @@ class Outlook:
         organisation = None
         if ticket.organisation_id is not None:
             organisation = unit.organisations.by_id(ticket.organisation_id, EVERYTHING)
-        return self._decide(ticket, organisation)
+        return self._decide(unit)(ticket, organisation)
 
     def find(self, unit: Unit, actor: Actor, attachment_id: AttachmentId) -> Why:
         """``why`` for whoever may ask. Raises NotAllowed, NotFound (also for a private one), AlreadyPurged."""

@@ -69,17 +69,21 @@ class Expired:
                 requester_email_sealed=None,
                 requester_email_digest=None,
                 requester_name_sealed=None,
+                tags=(),
                 erased_at=now if mark else None,
                 version=ticket.version + 1,
             )
         )
         links = unit.links.erase_of_ticket(ticket.id, at=now)
+        mails = unit.outbox.remove_of_ticket(ticket.id)
         keys = self._keys.destroy(unit, ticket.id)
+        unit.mail_deliveries.forget(ticket.id)
         facts: dict[str, Scalar] = {
             "retention_class": destiny.retention_class,
             "rule": destiny.rule,
             "due_at": rfc3339(destiny.due_at) if destiny.due_at else None,
             "links": links,
+            "mails": mails,
             "keys": keys,
         }
         self._log.append(unit, Event(EventKind.TICKET_ERASED, actor, ticket.id, facts))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from audit import Log
 from crypto import new_id
@@ -15,9 +17,12 @@ from domain.errors import BadInput, NotFound
 from domain.event import Event, EventKind, Scalar
 from domain.ids import HoldId, OrganisationId, TicketId
 from keys import ORGANISATION, TICKET, Keys
+from retention.period import Period
 from storage.records import Unit
 
 MAX_REASON = 2000
+REVIEW = Period.parse("P1Y")
+_UTC = ZoneInfo("UTC")
 _LABEL = "hold-reason"
 
 
@@ -49,10 +54,14 @@ class HoldsDesk:
     All raise NotAllowed, and NotFound for what is not there or private; BadInput for a reason that is none.
     """
 
-    def __init__(self, keys: Keys, log: Log, clock: Clock) -> None:
+    def __init__(self, keys: Keys, log: Log, clock: Clock, *, review: Period = REVIEW, zone: ZoneInfo = _UTC) -> None:
+        """``review``: how long after it was placed a hold is looked at again, where no day was given; days are those
+        of ``zone``."""
         self._keys = keys
         self._log = log
         self._clock = clock
+        self._review = review
+        self._zone = zone
 
     def place_on_ticket(self, unit: Unit, actor: Actor, ref: str, reason: str, review_on: date | None) -> Placed:
         """Hold a ticket. Where it is held by its own hold already, the new one takes its place in one step."""
@@ -87,6 +96,28 @@ class HoldsDesk:
         self._place(unit, SYSTEM, on, reason, None)
         return True
 
+    def today(self) -> date:
+        """The day it is where the site is."""
+        return self._clock().astimezone(self._zone).date()
+
+    def page(
+        self,
+        unit: Unit,
+        actor: Actor,
+        *,
+        review_before: date | None,
+        after: tuple[date, HoldId] | None,
+        limit: int,
+    ) -> Sequence[Hold]:
+        """A page of the holds in force, those to be looked at soonest first; ``review_before`` narrows to those whose
+        day of review is before another. Raises NotAllowed."""
+        actor.scope(Action.READ_AUDIT)
+        return unit.holds.by_review(review_before, after=after, limit=limit)
+
+    def overdue(self, unit: Unit) -> int:
+        """How many holds have a day of review that has passed. They keep what they keep."""
+        return unit.holds.count_review(self.today())
+
     def open_reason(self, unit: Unit, hold: Hold) -> str | None:
         """Why a hold was placed; None once the key of what it was on is destroyed. Raises WrongContext."""
         owner_id, purpose = _On(hold.ticket_id, hold.organisation_id).owner
@@ -95,6 +126,7 @@ class HoldsDesk:
     def _place(self, unit: Unit, actor: Actor, on: _On, reason: str, review_on: date | None) -> Placed:
         before = _present(unit, on)
         now = self._clock()
+        review_on = review_on or self._review.after(self.today())
         if before is not None:
             unit.holds.release(before.id, at=now, by=actor.principal_id, reason_sealed=None)
         sealed = self._keys.seal_text(unit, *on.owner, _LABEL, reason)
@@ -113,7 +145,7 @@ class HoldsDesk:
             "ticket_id": on.ticket_id,
             "organisation_id": on.organisation_id,
             "reason_commitment": self._committed(unit, on, reason),
-            "review_on": review_on.isoformat() if review_on else None,
+            "review_on": review_on.isoformat(),
             "replaces": before.id if before else None,
         }
         self._log.append(unit, Event(EventKind.HOLD_PLACED, actor, hold.id, facts))

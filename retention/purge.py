@@ -11,7 +11,7 @@ from audit import Log
 from domain.actor import EVERYTHING, SYSTEM, Action, Actor, Role, Scope
 from domain.attachment import Attachment, AttachmentState
 from domain.clock import Clock
-from domain.disposal import Certificate, Decide, DueItem
+from domain.disposal import Certificate, DueItem
 from domain.errors import AlreadyPurged, BrakeApplied, NotFound, StateConflict, Unavailable, UnderHold
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId
@@ -20,7 +20,7 @@ from keys import Keys, Lease, LeaseLost, LeaseTaken
 from retention.brakes import Brakes
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, recall
-from retention.due import Outlook
+from retention.due import DecideIn, Outlook
 from retention.erasure import Erasure, Steps, only
 from retention.expired import Expired
 from retention.joining import JOINERS, led, say_led
@@ -53,7 +53,7 @@ class Purge:
         blobs: BlobStore,
         keys: Keys,
         journal: Log,
-        decide: Decide,
+        decide: DecideIn,
         *,
         clock: Clock,
         brakes: Brakes,

@@ -142,10 +142,10 @@ class PurgeSite(SmallSite):
         self.policy = policy or Policy.from_mapping({"time_zone": "Europe/Stockholm"})
         self.blobs: Any = StubbornStore(self.ground.store())
         self.steps = Steps()
-        self.facts = Facts(self.keys, self.log, self.policy.decide, self.clock, self.ring.secret("search"))
+        self.facts = Facts(self.keys, self.log, self.policy.of, self.clock, self.ring.secret("search"))
         self.view = View(self.keys)
         self.holds = HoldsDesk(self.keys, self.log, self.clock)
-        self.outlook = Outlook(self.policy.decide)
+        self.outlook = Outlook(self.policy.of)
         self.purge = self.purge_with()
 
     def purge_with(
@@ -164,7 +164,7 @@ class PurgeSite(SmallSite):
             blobs or self.blobs,
             self.keys,
             self.log,
-            self.policy.decide,
+            self.policy.of,
             clock=self.clock,
             brakes=brakes or Brakes(),
             certificates=certificates or CertificateDesk(self.signer, self.ring.installation, timedelta(days=30)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from domain.actor import EVERYTHING
@@ -14,24 +14,24 @@ from storage.records import Records, TicketFilter, Unit
 PAGE = 1000
 POLICY = "retention.policy"
 """The mark under which the policy is named whose due dates are stored."""
+DecideIn = Callable[[Unit], Decide]
+"""The policy that is in force in a transaction: it changes under a running service, and on other nodes."""
 
 
 class Dates:
-    """Stores what ``decide`` says. Safe from any thread."""
+    """Stores what the policy says. Safe from any thread."""
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: DecideIn) -> None:
         self._decide = decide
 
     def judged(self, unit: Unit, ticket: Ticket) -> Ticket:
         """The ticket with the class, rule and due date that its facts give; not stored yet."""
-        return self._with(ticket, _organisation(unit, ticket.organisation_id))
+        return _judged(self._decide(unit), ticket, _organisation(unit, ticket.organisation_id))
 
     def rejudge(self, unit: Unit, organisation: Organisation) -> int:
         """Compute an organisation's tickets anew in the caller's transaction; how many changed."""
-        changed = 0
-        for ticket in _tickets_of(unit, organisation.id):
-            changed += self._store(unit, ticket, organisation)
-        return changed
+        decide = self._decide(unit)
+        return sum(_store(unit, decide, ticket, organisation) for ticket in _tickets_of(unit, organisation.id))
 
     def recompute(self, records: Records, fingerprint: str) -> int:
         """Compute every ticket anew if the policy is not the one of the last time; how many changed.
@@ -55,32 +55,35 @@ class Dates:
     def _recompute_page(self, records: Records, after: TicketId | None) -> tuple[TicketId | None, int]:
         def work(unit: Unit) -> tuple[TicketId | None, int]:
             changed = 0
+            decide = self._decide(unit)
             known: dict[OrganisationId, Organisation | None] = {}
             page = unit.tickets.page(TicketFilter(), EVERYTHING, after=after, limit=PAGE)
             for ticket in page:
                 owner = ticket.organisation_id
                 if owner is not None and owner not in known:
                     known[owner] = _organisation(unit, owner)
-                changed += self._store(unit, ticket, known[owner] if owner is not None else None)
+                changed += _store(unit, decide, ticket, known[owner] if owner is not None else None)
             return page[-1].id if len(page) == PAGE else None, changed
 
         return records.write(work)
 
-    def _store(self, unit: Unit, ticket: Ticket, organisation: Organisation | None) -> int:
-        judged = self._with(ticket, organisation)
-        if judged == ticket:
-            return 0
-        unit.tickets.put(replace(judged, version=ticket.version + 1))
-        return 1
 
-    def _with(self, ticket: Ticket, organisation: Organisation | None) -> Ticket:
-        destiny = self._decide(ticket, organisation)
-        return replace(
-            ticket,
-            retention_class=destiny.retention_class,
-            retention_rule=destiny.rule,
-            purge_due_at=destiny.due_at,
-        )
+def _store(unit: Unit, decide: Decide, ticket: Ticket, organisation: Organisation | None) -> int:
+    judged = _judged(decide, ticket, organisation)
+    if judged == ticket:
+        return 0
+    unit.tickets.put(replace(judged, version=ticket.version + 1))
+    return 1
+
+
+def _judged(decide: Decide, ticket: Ticket, organisation: Organisation | None) -> Ticket:
+    destiny = decide(ticket, organisation)
+    return replace(
+        ticket,
+        retention_class=destiny.retention_class,
+        retention_rule=destiny.rule,
+        purge_due_at=destiny.due_at,
+    )
 
 
 def _organisation(unit: Unit, organisation_id: OrganisationId | None) -> Organisation | None:

@@ -45,6 +45,9 @@ class Readiness:
             body["checks"] = {name: "ok" if well else "failing" for name, well in self._found.items()}
             body["scan"] = "clamd" if services.scanner is not None else "none"
             body["draining"] = services.flight.draining
+            if self._found.get("database"):
+                followed = await services.hop.read(services.policies.is_followed)
+                body["retention_policy"] = "in force" if followed else "unconfirmed"
         headers = {"Cache-Control": "no-store"} if ready else {"Cache-Control": "no-store", "Retry-After": "5"}
         return web.json_response(body, status=200 if ready else 503, headers=headers)
 
@@ -92,6 +95,10 @@ async def metrics(request: web.Request) -> web.Response:
     if not await may_monitor(request):
         raise LoginRequired if presented(request, services.sessions) is None else NotAllowed
     live, journal = await services.hop.read(lambda unit: (unit.inventory.live_count(), unit.journal.size()))
+    overdue, followed = await services.hop.read(
+        lambda unit: (services.holds.overdue(unit), services.policies.is_followed(unit))
+    )
+    services.metrics.retention(overdue=overdue, followed=followed)
     space = await services.hop.call(services.blobs.space)
     services.metrics.site(transfers=services.pump.running, live=live, journal=journal, free=space.free)
     return services.metrics.answer()

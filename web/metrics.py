@@ -17,12 +17,19 @@ class Metrics:
         self._requests = Counter(
             "bilaga_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
         )
+        self._mails = Counter("bilaga_mails", "Mails by outcome.", ("outcome",), registry=self._registry)
         self._seconds = Histogram(
             "bilaga_request_seconds", "Time to answer.", ("method", "route"), buckets=BUCKETS, registry=self._registry
         )
         self._transfers = Gauge("bilaga_transfers", "Transfers under way.", registry=self._registry)
         self._live = Gauge("bilaga_attachments", "Attachments that hold bytes.", registry=self._registry)
         self._journal = Gauge("bilaga_audit_entries", "Entries of the audit log.", registry=self._registry)
+        self._overdue = Gauge("bilaga_holds_overdue", "Holds whose day of review has passed.", registry=self._registry)
+        self._unconfirmed = Gauge(
+            "bilaga_retention_policy_unconfirmed",
+            "1 where the configured retention policy waits for a confirmation.",
+            registry=self._registry,
+        )
         self._free = Gauge("bilaga_store_free_bytes", "Bytes the store still takes.", registry=self._registry)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -30,6 +37,15 @@ class Metrics:
         method = method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+    def mail(self, outcome: str) -> None:
+        """A mail was taken, or not."""
+        self._mails.labels(outcome).inc()
+
+    def retention(self, *, overdue: int, followed: bool) -> None:
+        """What of retention somebody has to see to, as looked up for this scrape."""
+        self._overdue.set(overdue)
+        self._unconfirmed.set(not followed)
 
     def site(self, *, transfers: int, live: int, journal: int, free: int) -> None:
         """How the site is, as looked up for this scrape."""

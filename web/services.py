@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,9 +14,10 @@ from crypto import KeyRing, Secret
 from domain.actor import Action, Role
 from domain.clock import Clock
 from domain.link import LinkKind
+from domain.ticket import Ticket
 from keys import Keys
 from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
-from retention import HoldsDesk, Outlook, Purge
+from retention import HoldsDesk, Outlook, Policies, Purge
 from storage import BlobStore, Records
 from tickets import Facts, View
 from transfer import Archiving, Pump, Reception, Resuming, Scanner, Sending
@@ -56,6 +57,7 @@ class Services:
     view: View
     outlook: Outlook
     holds: HoldsDesk
+    policies: Policies
     purge: Purge
     issuing: Issuing
     listing: Listing
@@ -84,6 +86,8 @@ class Services:
     node: str
     max_file_size: int
     sends_mail: bool
+    mail_address: Callable[[Ticket], str] | None = None
+    """A ticket's mail address; None where mail has no door."""
 
     @property
     def base_path(self) -> str:

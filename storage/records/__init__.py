@@ -17,6 +17,7 @@ from storage.records.ports.jobs import Answer, Answers, Leases, Mail, Outbox, Si
 from storage.records.ports.journal import Checkpoint, Journal, JournalEntry, JournalFilter
 from storage.records.ports.keys import WrappedKeys, WrappedRow
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.policies import Policies
 from storage.records.ports.records import Records, Unit
 from storage.records.ports.restores import Ended, Restores
 from storage.records.ports.tables import Row, Table, Tables, Value
@@ -53,6 +54,7 @@ __all__ = [
     "Organisations",
     "Outbox",
     "PasscodeFailures",
+    "Policies",
     "Principal",
     "Quota",
     "Quotas",

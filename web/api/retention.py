@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from domain.actor import EVERYTHING
+from domain.actor import EVERYTHING, Action
 from domain.clock import parse_rfc3339, rfc3339
-from domain.disposal import DueItem
+from domain.disposal import DueItem, KeptPolicy
 from domain.errors import AlreadyPurged, BadInput, BrakeApplied, NotAllowed, NotFound, StateConflict
-from domain.ids import AttachmentId
+from domain.ids import AttachmentId, PolicyId
 from storage import Unit
 from web.api.holds import HoldOut, hold_out
 from web.api.shapes import Instant, PageQuery
@@ -92,6 +93,61 @@ class PurgeOut(Shape):
     would_purge: list[DueOut]
     kept_by_hold: list[DueOut]
     failed: list[FailedOut]
+
+
+class ProposalOut(Shape):
+    """A policy that waits for a second person: not ``proposed_by``."""
+
+    id: str
+    policy: dict[str, Any]
+    proposed_by: str | None
+    proposed_at: Instant
+
+
+class PolicyOut(Shape):
+    """The retention policy in force, in the words of the configuration. ``followed``: whether it is the configured one;
+    where not, that one would bring dates nearer, and nobody confirmed it."""
+
+    in_force: dict[str, Any]
+    configured: dict[str, Any]
+    followed: bool
+    proposal: ProposalOut | None
+
+
+class ConfirmIn(Shape):
+    """Which proposal."""
+
+    proposal: str
+
+
+def _policy_out(call: Call, unit: Unit) -> PolicyOut:
+    policies = call.services.policies
+    current, waiting = policies.current(unit), policies.proposal(unit)
+    return PolicyOut(
+        in_force=json.loads(current.document),
+        configured=json.loads(policies.configured.document),
+        followed=policies.is_followed(unit),
+        proposal=None if waiting is None else _proposal_out(waiting),
+    )
+
+
+def _proposal_out(kept: KeptPolicy) -> ProposalOut:
+    return ProposalOut(
+        id=kept.id, policy=json.loads(kept.document), proposed_by=kept.proposed_by, proposed_at=kept.proposed_at
+    )
+
+
+def get_policy(call: Call, unit: Unit) -> Reply:
+    """``GET /retention/policy``."""
+    call.actor.scope(Action.READ_AUDIT)
+    return Reply(200, _policy_out(call, unit))
+
+
+def confirm_policy(call: Call, unit: Unit) -> Reply:
+    """``POST /retention/policy/confirm``."""
+    said: ConfirmIn = call.body
+    call.services.policies.confirm(unit, call.actor, PolicyId(said.proposal))
+    return Reply(200, _policy_out(call, unit))
 
 
 def _due_out(unit: Unit, item: DueItem) -> DueOut:
@@ -192,5 +248,13 @@ def routes() -> list[Route]:
         Route(
             "POST", "/retention/purge", "One run of the retention job", purge, Kind.THREAD, {200: PurgeOut}, tag,
             body=PurgeIn, problems=(NotAllowed, StateConflict, BrakeApplied),
+        ),
+        Route(
+            "GET", "/retention/policy", "The retention policy in force, and the one that waits for a second person",
+            get_policy, Kind.READ, {200: PolicyOut}, tag, problems=(NotAllowed,),
+        ),
+        Route(
+            "POST", "/retention/policy/confirm", "Confirm a proposed retention policy, as another administrator",
+            confirm_policy, Kind.WRITE, {200: PolicyOut}, tag, body=ConfirmIn, problems=(NotAllowed, NotFound),
         ),
     ]  # fmt: skip

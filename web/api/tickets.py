@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from domain.ticket import Organisation, TicketStatus
 from storage import TicketFilter, Unit
 from tickets import UNSAID, OrganisationFact, TicketFact, TicketView, Unsaid
 from web.api.shapes import Instant, PageQuery, Text
+from web.services import Services
 from web.spec import Call, Kind, Reply, Route, Shape
 
 Status = Literal["open", "pending", "closed"]
@@ -37,6 +38,7 @@ class TicketIn(Shape):
     last_activity_at: Instant | None = None
     closed_at: Instant | None = None
     channel: Text | None = None
+    tags: Annotated[list[Text], Field(max_length=50)] | None = None
 
 
 class RetentionOut(Shape):
@@ -56,7 +58,7 @@ class RequesterOut(Shape):
 
 
 class TicketOut(Shape):
-    """A ticket."""
+    """A ticket. ``mail_address``: where it takes mail; null where mail has no door (docs/mail.md)."""
 
     ref: str
     status: Status
@@ -67,8 +69,11 @@ class TicketOut(Shape):
     last_activity_at: Instant
     closed_at: Instant | None
     channel: str | None
+    tags: list[str]
+    connector: str | None
     created_at: Instant
     erased_at: Instant | None
+    mail_address: str | None
     retention: RetentionOut
 
 
@@ -113,9 +118,9 @@ class OrganisationsOut(Shape):
     next_cursor: str | None
 
 
-def ticket_out(view: TicketView) -> TicketOut:
+def ticket_out(services: Services, view: TicketView) -> TicketOut:
     """A ticket as the API shows it."""
-    ticket = view.ticket
+    ticket, addressed = view.ticket, services.mail_address
     known = view.requester_email is not None or view.requester_name is not None
     return TicketOut(
         ref=ticket.ref,
@@ -127,8 +132,11 @@ def ticket_out(view: TicketView) -> TicketOut:
         last_activity_at=ticket.last_activity_at,
         closed_at=ticket.closed_at,
         channel=ticket.channel,
+        tags=list(ticket.tags),
+        connector=ticket.connector,
         created_at=ticket.created_at,
         erased_at=ticket.erased_at,
+        mail_address=addressed(ticket) if addressed and ticket.erased_at is None else None,
         retention=RetentionOut(
             class_=ticket.retention_class,
             rule=ticket.retention_rule,
@@ -165,16 +173,18 @@ def put_ticket(call: Call, unit: Unit) -> Reply:
         last_activity_at=of("last_activity_at"),  # type: ignore[arg-type]
         closed_at=of("closed_at"),  # type: ignore[arg-type]
         channel=of("channel"),  # type: ignore[arg-type]
+        tags=of("tags"),  # type: ignore[arg-type]
     )
     put = call.services.facts.put_ticket(unit, call.actor, fact)
     view = call.services.view.open_ticket(unit, put.ticket)
-    return Reply(201 if put.created else 200, ticket_out(view))
+    return Reply(201 if put.created else 200, ticket_out(call.services, view))
 
 
 def get_ticket(call: Call, unit: Unit) -> Reply:
     """``GET /tickets/{ref}``."""
     view = call.services.view
-    return Reply(200, ticket_out(view.open_ticket(unit, view.find_ticket(unit, call.actor, call.path["ref"]))))
+    found = view.find_ticket(unit, call.actor, call.path["ref"])
+    return Reply(200, ticket_out(call.services, view.open_ticket(unit, found)))
 
 
 def list_tickets(call: Call, unit: Unit) -> Reply:
@@ -198,7 +208,7 @@ def list_tickets(call: Call, unit: Unit) -> Reply:
     after = services.cursors.read("tickets", query.cursor)
     rows = services.view.page(unit, call.actor, what, after=TicketId(after) if after else None, limit=query.limit + 1)
     shown, cursor = services.cursors.page("tickets", rows, query.limit, lambda row: row.ticket.id)
-    return Reply(200, TicketsOut(tickets=[ticket_out(row) for row in shown], next_cursor=cursor))
+    return Reply(200, TicketsOut(tickets=[ticket_out(call.services, row) for row in shown], next_cursor=cursor))
 
 
 def _organisation_out(unit: Unit, organisation: Organisation) -> OrganisationOut:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from storage.records.schema import access, connectors, core, jobs, journal, keys, links, uploads
+from storage.records.schema import access, connectors, core, jobs, journal, keys, links, mail, policies, uploads
 from storage.records.schema.metadata import METADATA
 
 # The tables are on METADATA once their modules are imported.
-_SUBJECTS = (access, connectors, core, jobs, journal, keys, links, uploads)
+_SUBJECTS = (access, connectors, core, jobs, journal, keys, links, mail, policies, uploads)
 
 
 def run() -> None:

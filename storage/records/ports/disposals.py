@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from domain.actor import Scope
@@ -62,6 +62,15 @@ class Holds(Protocol):
 
     def in_force(self, *, after: HoldId | None, limit: int) -> Sequence[Hold]:
         """All holds in force, in the order of their ids."""
+        ...
+
+    def by_review(self, before: date | None, *, after: tuple[date, HoldId] | None, limit: int) -> Sequence[Hold]:
+        """Holds in force in the order of their day of review and of their ids, beginning after a pair (review_on, id);
+        ``before`` narrows to those whose day is before another."""
+        ...
+
+    def count_review(self, before: date) -> int:
+        """How many holds in force have a day of review before another."""
         ...
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.ids import TicketId
+
 
 class Leases(Protocol):
     """Leases on named jobs, with a fencing number that only grows (S-71)."""
@@ -41,13 +43,15 @@ class Leases(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail to send; ``sealed`` holds address and text, sealed under a secret of the site."""
+    """A mail to send; ``sealed`` holds address and text, sealed under a secret of the site. ``ticket_id``: the ticket
+    it is about, with which it is erased."""
 
     id: str
     sealed: bytes
     attempts: int
     next_at: datetime
     expires_at: datetime
+    ticket_id: TicketId | None = None
 
 
 class Outbox(Protocol):
@@ -67,6 +71,10 @@ class Outbox(Protocol):
 
     def remove(self, mail_id: str) -> None:
         """Sent."""
+        ...
+
+    def remove_of_ticket(self, ticket_id: TicketId) -> int:
+        """Delete what is about a ticket; how many."""
         ...
 
     def sweep(self, now: datetime) -> int:

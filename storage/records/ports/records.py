@@ -19,6 +19,8 @@ from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.mail import MailDeliveries
+from storage.records.ports.policies import Policies
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
@@ -38,6 +40,7 @@ class Unit(Protocol):
     disposals: Disposals
     holds: Holds
     certificates: Certificates
+    policies: Policies
     links: Links
     grants: Grants
     receipts: Receipts
@@ -59,6 +62,7 @@ class Unit(Protocol):
     hints: Hints
     source_files: SourceFiles
     source_notes: SourceNotes
+    mail_deliveries: MailDeliveries
 
 
 class Records(Protocol):

@@ -178,6 +178,8 @@ holds = Table(
 # One hold in force on each, and the answer to "is it held" from the index alone.
 partial("uq_holds_ticket_in_force", holds.c.ticket_id, where="released_at IS NULL", unique=True)
 partial("uq_holds_organisation_in_force", holds.c.organisation_id, where="released_at IS NULL", unique=True)
+# Those that somebody has to look at again.
+partial("ix_holds_review", holds.c.review_on, holds.c.id, where="released_at IS NULL")
 
 certificates = Table(
     "certificates",

@@ -27,8 +27,11 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    # No foreign key: what it is about, so that it goes with it.
+    Column("ticket_id", Id),
     CheckConstraint("attempts >= 0", name="attempts"),
 )
+partial("ix_outbox_ticket_id", outbox.c.ticket_id, where="ticket_id IS NOT NULL")
 Index(None, outbox.c.next_at, outbox.c.id)
 Index(None, outbox.c.expires_at)
 

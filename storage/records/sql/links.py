@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, null, o
 from domain.actor import Scope
 from domain.ids import AttachmentId, LinkId, TicketId
 from domain.link import Link, LinkKind, Terms
-from storage.records.schema.links import codes, grants, links
+from storage.records.schema.links import codes, grants, links, passcode_failures
 from storage.records.sql.scope import narrow, scope_values
 
 _ADD = insert(links)
@@ -49,6 +49,7 @@ _ERASE = (
             links.c.recipient_sealed.is_not(None),
             links.c.note_sealed.is_not(None),
             links.c.passcode_hash.is_not(None),
+            links.c.language.is_not(None),
         ),
     )
     .values(
@@ -56,6 +57,7 @@ _ERASE = (
         recipient_sealed=null(),
         note_sealed=null(),
         passcode_hash=null(),
+        language=null(),
     )
 )
 
@@ -66,6 +68,7 @@ _END_GRANTS_OF_LINK = _end_grants.where(_alive, grants.c.link_id == bindparam("t
 _END_GRANTS_OF_ATTACHMENT = _end_grants.where(_alive, grants.c.attachment_id == bindparam("the_attachment"))
 _END_GRANTS_OF_TICKET = _end_grants.where(_alive, grants.c.link_id.in_(_links_of_ticket))
 _DROP_CODES_OF_TICKET = delete(codes).where(codes.c.link_id.in_(_links_of_ticket))
+_DROP_FAILURES_OF_TICKET = delete(passcode_failures).where(passcode_failures.c.link_id.in_(_links_of_ticket))
 
 
 class SqlLinks:
@@ -131,6 +134,7 @@ class SqlLinks:
         values = {"the_ticket": ticket_id, "now": at}
         self._connection.execute(_END_GRANTS_OF_TICKET, values)
         self._connection.execute(_DROP_CODES_OF_TICKET, {"the_ticket": ticket_id})
+        self._connection.execute(_DROP_FAILURES_OF_TICKET, {"the_ticket": ticket_id})
         return self._connection.execute(_ERASE, values).rowcount
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from domain.ids import TicketId
 from storage.records.ports.jobs import Mail
 from storage.records.schema.jobs import outbox
 from storage.records.sql.rows import columns_of, values_of
@@ -24,6 +25,7 @@ _PUT_OFF = (
     .values(attempts=outbox.c.attempts + 1, next_at=bindparam("new_next_at"))
 )
 _REMOVE = delete(outbox).where(outbox.c.id == bindparam("the_mail"))
+_REMOVE_OF_TICKET = delete(outbox).where(outbox.c.ticket_id == bindparam("the_ticket"))
 _SWEEP = delete(outbox).where(outbox.c.expires_at <= bindparam("now"))
 
 
@@ -44,6 +46,9 @@ class SqlOutbox:
 
     def remove(self, mail_id: str) -> None:
         self._connection.execute(_REMOVE, {"the_mail": mail_id})
+
+    def remove_of_ticket(self, ticket_id: TicketId) -> int:
+        return self._connection.execute(_REMOVE_OF_TICKET, {"the_ticket": ticket_id}).rowcount
 
     def sweep(self, now: datetime) -> int:
         return self._connection.execute(_SWEEP, {"now": now}).rowcount

@@ -29,12 +29,12 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from storage.records.ports.tables import Row, Table, Value
-from storage.records.schema import access, connectors, core, jobs, journal, keys, links, uploads
+from storage.records.schema import access, connectors, core, jobs, journal, keys, links, mail, policies, uploads
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id
 
 # The tables are on METADATA once their modules are imported.
-_SUBJECTS = (access, connectors, core, jobs, journal, keys, links, uploads)
+_SUBJECTS = (access, connectors, core, jobs, journal, keys, links, mail, policies, uploads)
 _KEPT = {
     journal.journal_entries.name: frozenset(journal.journal_entries.c.keys()),
     journal.journal_checkpoints.name: frozenset(journal.journal_checkpoints.c.keys()) - {"exported_at"},

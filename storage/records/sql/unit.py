@@ -12,6 +12,8 @@ from storage.records.ports.jobs import Answers, Leases, Outbox, Site
 from storage.records.ports.journal import Journal
 from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
+from storage.records.ports.mail import MailDeliveries
+from storage.records.ports.policies import Policies
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
@@ -30,9 +32,11 @@ from storage.records.sql.journal import SqlJournal
 from storage.records.sql.keys import SqlWrappedKeys
 from storage.records.sql.leases import SqlLeases
 from storage.records.sql.links import SqlLinks
+from storage.records.sql.mail import SqlMailDeliveries
 from storage.records.sql.organisations import SqlOrganisations
 from storage.records.sql.outbox import SqlOutbox
 from storage.records.sql.passcodes import SqlPasscodeFailures
+from storage.records.sql.policies import SqlPolicies
 from storage.records.sql.quotas import SqlQuotas
 from storage.records.sql.receipts import SqlReceipts
 from storage.records.sql.restores import SqlRestores
@@ -64,9 +68,11 @@ class SqlUnit:
         "keys",
         "leases",
         "links",
+        "mail_deliveries",
         "organisations",
         "outbox",
         "passcode_failures",
+        "policies",
         "quotas",
         "receipts",
         "restores",
@@ -89,6 +95,7 @@ class SqlUnit:
         self.disposals: Disposals = SqlDisposals(connection)
         self.holds: Holds = SqlHolds(connection)
         self.certificates: Certificates = SqlCertificates(connection)
+        self.policies: Policies = SqlPolicies(connection)
         self.links: Links = SqlLinks(connection)
         self.grants: Grants = SqlGrants(connection)
         self.receipts: Receipts = SqlReceipts(connection)
@@ -110,3 +117,4 @@ class SqlUnit:
         self.hints: Hints = SqlHints(connection)
         self.source_files: SourceFiles = SqlSourceFiles(connection)
         self.source_notes: SourceNotes = SqlSourceNotes(connection)
+        self.mail_deliveries: MailDeliveries = SqlMailDeliveries(connection)

@@ -69,7 +69,7 @@ def test_a_clock_an_hour_off_the_databases_stops_the_run(site):
             return START + timedelta(hours=1, seconds=1)
 
     purge = Purge(
-        Elsewhere(), site.blobs, site.keys, site.log, site.policy.decide, clock=site.clock, brakes=Brakes(),
+        Elsewhere(), site.blobs, site.keys, site.log, site.policy.of, clock=site.clock, brakes=Brakes(),
         certificates=CertificateDesk(site.signer, "i", timedelta(days=30)),
     )  # fmt: skip
     with pytest.raises(BrakeApplied):

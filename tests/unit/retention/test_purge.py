@@ -158,7 +158,7 @@ def test_what_happens_before_the_claim_commits_cancels_it(site, race):
     attachment = site.send(ticket)
     racing = Racing(site, lambda: RACES[race](site))
     purge = Purge(
-        racing, site.blobs, site.keys, site.log, site.policy.decide, clock=site.clock, brakes=Brakes(),
+        racing, site.blobs, site.keys, site.log, site.policy.of, clock=site.clock, brakes=Brakes(),
         certificates=CertificateDesk(site.signer, "i", timedelta(days=30)), pace=Pace(blobs_a_second=None),
     )  # fmt: skip
     report = purge.run(SYSTEM)

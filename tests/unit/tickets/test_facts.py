@@ -172,12 +172,12 @@ def test_a_changed_policy_moves_every_ticket_once(site):
     put(site, "T-2", organisation="acme")
     site.put_organisation("acme", contract_ends_on=date(2027, 2, 28))
     policy = site.policy.from_mapping({"time_zone": "Europe/Stockholm", "others": "P5Y", "customers": "P2Y"})
-    dates = Dates(policy.decide)
+    dates = Dates(policy.of)
     assert dates.recompute(site.records, policy.fingerprint) == 2
     assert site.ticket("T-1").purge_due_at == datetime(2025, 5, 4, 3, 2, 1, tzinfo=UTC)
     assert site.ticket("T-2").purge_due_at == datetime(2029, 2, 28, 23, 0, tzinfo=UTC)
     assert dates.recompute(site.records, policy.fingerprint) == 0
-    assert Dates(site.policy.decide).recompute(site.records, site.policy.fingerprint) == 2
+    assert Dates(site.policy.of).recompute(site.records, site.policy.fingerprint) == 2
 
 
 def test_an_erased_ticket_begins_anew_under_a_new_key(site):

@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43,}")
 _MAIL = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+\.[A-Za-z]{2,}")
 _OURS = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 # Their own texts quote raw requests, SQL parameters or signed headers.
-_QUIET = ("aiohttp.access", "asyncio", "botocore", "boto3", "urllib3", "sqlalchemy", "alembic")
+_QUIET = ("aiohttp.access", "asyncio", "botocore", "boto3", "urllib3", "sqlalchemy", "alembic", "mail.log")
 
 
 def struck(text: str) -> str:

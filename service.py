@@ -28,6 +28,7 @@ from keys import Node
 from links import Post
 from links.smtp import SmtpMailer
 from listener import close_door
+from mail import Delivering, Door, Onward, Place, Rules, SmtpRelay
 from storage import Unit, check_moved
 from transfer import BreakingScanner, Pump, Reception, Resuming, Scanner, Sealing, Sniffer, TypePolicy
 from transfer.clamd import ClamdScanner
@@ -51,6 +52,8 @@ from web import (
 
 log = logging.getLogger(__name__)
 FIRST = "first-administrator"
+CUT_MAIL_AFTER = 5.0
+"""Seconds a mail under way has at the end: what is cut comes again."""
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -96,11 +99,18 @@ async def _run(
         stack.callback(node.leave)
         # Once more, now that a move that begins can see this node: one that began before can be seen from here.
         check_moved(site.records, alone=not site.shared)
+        door = _door(site, stack, services)
         _prepare(site, upkeep)
         if parent is not None:
             _end_with(parent, services.flight)
         await serve(
-            build(services, version=version("bilaga"), background=_background(upkeep)),
+            build(
+                services,
+                version=version("bilaga"),
+                background=_background(
+                    upkeep, door, shared=parent is not None, drain_seconds=site.settings.drain_seconds
+                ),
+            ),
             listener,
             drain_seconds=site.settings.drain_seconds,
             ready=lambda: _ready(site, services, local, say, then),
@@ -220,6 +230,7 @@ def _services(site: Site, stack: ExitStack, local: str, node: Node) -> Services:
         node=node.id,
         max_file_size=int(settings.max_file_size),
         sends_mail=settings.smtp_url is not None,
+        mail_address=None if site.mail_addresses is None else site.mail_addresses.of,
     )
 
 
@@ -293,11 +304,46 @@ def _post(site: Site) -> Post | None:
     return Post(site.records, SmtpMailer(smtp.get_secret_value(), sender), site.ring.secret("letters"), site.clock)
 
 
-def _background(upkeep: Upkeep) -> Callable[[object], AsyncIterator[None]]:
+def _door(site: Site, stack: ExitStack, services: Services) -> Door | None:
+    """The door for mail; None where there is none. Raises Misconfigured."""
+    settings, addresses = site.settings.mail, site.mail_addresses
+    if addresses is None or settings.relay is None:
+        return None
+    place = Place(settings.listen or "")
+    onward = Onward(
+        SmtpRelay(settings.relay.get_secret_value()),
+        settings.relay_to or "",
+        services.public_url,
+        site.ring.installation,
+    )
+    delivering = Delivering(
+        site.records,
+        site.keys,
+        site.log,
+        site.clock,
+        reception=services.reception,
+        addresses=addresses,
+        rules=Rules(int(settings.picture_max), int(settings.whole_max), keep_whole=settings.keep_whole),
+        onward=onward,
+        steps=site.steps,
+        count=services.metrics.mail,
+    )
+    pump = Pump(settings.deliveries)
+    stack.callback(pump.close)
+    return Door(place, settings.domain or "", delivering, pump, largest=int(settings.max_size))
+
+
+def _background(
+    upkeep: Upkeep, door: Door | None, *, shared: bool, drain_seconds: float
+) -> Callable[[object], AsyncIterator[None]]:
     async def beside(_: object) -> AsyncIterator[None]:
         jobs = Jobs(upkeep.jobs())
+        if door is not None:
+            await door.open(shared=shared)
         jobs.start()
         yield
+        if door is not None:
+            await door.close(min(drain_seconds, CUT_MAIL_AFTER))
         await asyncio.to_thread(jobs.stop)
 
     return beside

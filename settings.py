@@ -24,6 +24,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from domain.actor import BY_POLICY, Action, Role
@@ -80,6 +81,29 @@ class Rates(Section):
     address: int = Field(default=1200, ge=0)
 
 
+class MailDoor(Section):
+    """Mail to tickets (docs/mail.md); ``listen`` None: no door."""
+
+    listen: str | None = None
+    domain: str | None = None
+    relay: SecretStr | None = None
+    relay_to: str | None = None
+    max_size: ByteSize = Field(default=ByteSize(2 << 30), ge=1 << 20, le=1 << 40)
+    deliveries: int = Field(default=4, ge=1, le=256)
+    picture_max: ByteSize = Field(default=ByteSize(128 << 10), le=8 << 20)
+    whole_max: ByteSize = Field(default=ByteSize(64 << 20), ge=1 << 20, le=1 << 30)
+    keep_whole: bool = False
+    plain_addresses: bool = False
+    closed_tickets: bool = False
+
+    @model_validator(mode="after")
+    def _complete(self) -> MailDoor:
+        missing = [name for name in ("domain", "relay", "relay_to") if getattr(self, name) is None]
+        if self.listen is not None and missing:
+            raise ValueError(f"{missing[0]} is needed with listen")
+        return self
+
+
 class Settings(Section):
     """The contract's settings, and a few more. Sizes take units (``20MiB``)."""
 
@@ -115,6 +139,7 @@ class Settings(Section):
     policy: Policy = Policy()
     links: LinkSettings = LinkSettings()
     rates: Rates = Rates()
+    mail: MailDoor = MailDoor()
     retention: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("public_url")

@@ -53,6 +53,7 @@ class Source(StrEnum):
     CONTACT = "contact"
     ADMIN = "admin"
     CONNECTOR = "connector"
+    MAIL = "mail"
 
 
 class Scan(StrEnum):

@@ -17,7 +17,8 @@ PROJECT = tree.PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 RUN, BUILD, DEV = PROJECT["dependencies"], EXTRAS["build"], EXTRAS["dev"]
 LOCKS = {"run": [*RUN, *BUILD], "dev": [*RUN, *BUILD, *DEV]}
-REFUSED = re.compile(r"(?<![LM])A?GPL|General Public License(?! v2 \(LGPL)|SSPL|Commons Clause|BUSL", re.IGNORECASE)
+REFUSED = re.compile(r"(?<![LM])A?GPL|(?<!Lesser )General Public License(?! v2 \(LGPL)|SSPL|Commons Clause|BUSL", re.IGNORECASE)
+LESSER = "GNU Lesser General Public License v3 (LGPLv3)"
 WEAK = re.compile(r"LGPL|Lesser General|MPL|Mozilla|EPL|Eclipse|CDDL", re.IGNORECASE)
 
 
@@ -113,6 +114,6 @@ def test_licences_that_bind_us_are_noticed(said):
     assert REFUSED.search(said)
 
 
-@pytest.mark.parametrize("said", ["MIT", "Apache-2.0 AND MIT", "BSD License", "LGPL-3.0-only", "MPL-2.0"])
+@pytest.mark.parametrize("said", ["MIT", "Apache-2.0 AND MIT", "BSD License", "LGPL-3.0-only", "MPL-2.0", LESSER])
 def test_licences_that_do_not_are_left_alone(said):
     assert not REFUSED.search(said)

@@ -69,7 +69,7 @@ class AttachmentOut(Shape):
     state: State
     scan: Literal["none", "pending", "clean", "infected", "unscannable"]
     created_at: Instant
-    source: Literal["requester", "agent", "contact", "admin", "connector"]
+    source: Literal["requester", "agent", "contact", "admin", "connector", "mail"]
     download_count: int
     purged_at: Instant | None
     certificate: str | None

@@ -316,6 +316,13 @@ class DeskRefused(Unavailable):
     retry_after = 300
 
 
+class FactsStale(Unavailable):
+    """What the ticket system says of this is too old to erase anything by."""
+
+    code = "facts-stale"
+    retry_after = 300
+
+
 class Draining(Unavailable):
     """The service is stopping."""
 

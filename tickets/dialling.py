@@ -54,7 +54,7 @@ class _Checked(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time") from failure
         raise NewConnectionError(self, "no connection") from failure
 
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 answers with its own
         """Within ``answer_seconds`` altogether: a time-out for each piece alone would let the head drip for ever."""
         cut = Timer(self.answer_seconds, self._cut, [self.sock])
         cut.daemon = True

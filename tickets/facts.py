@@ -106,7 +106,7 @@ class Facts:
                 self._following.seen(unit, known, read_at)
                 return Applied(unit.tickets.by_id(known.id, EVERYTHING) or known, Outcome.SAME)
         if source.organisation is not None:
-            self._put_organisation_if_new(unit, actor, source.organisation, read_at)
+            self.take_organisation(unit, actor, source.organisation, read_at=read_at)
         if known is not None and known.erased_at is not None:
             erased = self._judged_anew(unit, actor, known, source, fact, now)
             if source.standing is not Standing.PRESENT or (erased.purge_due_at and erased.purge_due_at <= now):
@@ -244,7 +244,8 @@ class Facts:
         elif whole.erased_at is None:
             self.touch(unit, whole.id, at)
 
-    def _put_organisation_if_new(self, unit: Unit, actor: Actor, fact: OrganisationFact, read_at: datetime) -> None:
+    def take_organisation(self, unit: Unit, actor: Actor, fact: OrganisationFact, *, read_at: datetime) -> None:
+        """What a system's API said of an organisation, where that is news. Raises as ``put_organisation``."""
         known = unit.organisations.get(check_ref(fact.ref, "organisation"), EVERYTHING)
         if known is not None and known.facts_at > read_at:
             return  # something newer was said of it meanwhile

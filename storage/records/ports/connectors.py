@@ -135,6 +135,10 @@ class SourceNotes(Protocol):
         """How many wait."""
         ...
 
+    def seal(self, note: NoteRow, sealed: bytes) -> None:
+        """Keep its text, before it is written anywhere: whatever comes then, it is the same text that is tried again."""
+        ...
+
     def written(self, note: NoteRow, *, note_id: str | None, at: datetime) -> None:
         """It stands there; None: there is no such ticket to write on. Its text is forgotten."""
         ...

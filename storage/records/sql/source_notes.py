@@ -32,6 +32,7 @@ _WRITTEN = (
     .where(*_this)
     .values(sealed=null(), note_id=bindparam("new_note_id"), written_at=bindparam("new_written_at"))
 )
+_SEAL = update(source_notes).where(*_this).values(sealed=bindparam("new_sealed"))
 _PUT_OFF = (
     update(source_notes)
     .where(*_this, source_notes.c.written_at.is_(None))
@@ -59,6 +60,9 @@ class SqlSourceNotes:
 
     def count(self, connector: str) -> int:
         return int(self._connection.execute(_COUNT, {"the_connector": connector}).scalar_one())
+
+    def seal(self, note: NoteRow, sealed: bytes) -> None:
+        self._connection.execute(_SEAL, {**_named(note), "new_sealed": sealed})
 
     def written(self, note: NoteRow, *, note_id: str | None, at: datetime) -> None:
         self._connection.execute(_WRITTEN, {**_named(note), "new_note_id": note_id, "new_written_at": at})

@@ -34,7 +34,8 @@ class Nearer:
 class Change:
     """A policy beside the one in force. A page of tickets in memory at a time; safe from any thread."""
 
-    def __init__(self, before: Decide, after: Decide) -> None:
+    def __init__(self, before: Decide, after: Decide, *, page: int = PAGE) -> None:
+        self._limit = page
         self._before = before
         self._after = after
 
@@ -69,9 +70,9 @@ class Change:
     def look(self, unit: Unit, after: TicketId | None) -> tuple[list[Nearer], TicketId | None]:
         """Those among one page of tickets; and the last of the page, if there may be another one."""
         known: dict[OrganisationId, Organisation | None] = {}
-        page = unit.tickets.page(TicketFilter(), EVERYTHING, after=after, limit=PAGE)
+        page = unit.tickets.page(TicketFilter(), EVERYTHING, after=after, limit=self._limit)
         found = [one for ticket in page if (one := self._judge(unit, ticket, known)) is not None]
-        return found, page[-1].id if len(page) == PAGE else None
+        return found, page[-1].id if len(page) == self._limit else None
 
     def _page(self, records: Records, after: TicketId | None) -> tuple[list[Nearer], TicketId | None]:
         return records.read(lambda unit: self.look(unit, after))

@@ -60,10 +60,6 @@ class Policy:
         more = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in said.get("rules", ())]
         return "; ".join([*parts, *more, f"zone={self.zone.key}"])
 
-    def rule(self, name: str) -> Rule:
-        """The rule of that name. Raises StopIteration."""
-        return next(rule for rule in self.rules if rule.name == name)
-
     def of(self, unit: object) -> Decide:
         """This very policy, whatever the records of a unit of work say is in force."""
         return self.decide

@@ -14,6 +14,7 @@ from crypto import Signer, new_blob_id, new_id
 from crypto.key_memory import MemoryKeyRing
 from domain.actor import EVERYTHING, SYSTEM
 from domain.attachment import Attachment, AttachmentState, Scan, Source
+from domain.disposal import Decide
 from domain.errors import BilagaError, BlobsUnavailable
 from domain.event import EventKind
 from domain.ids import AttachmentId, BlobId
@@ -158,13 +159,14 @@ class PurgeSite(SmallSite):
         together: bool = False,
         certificates: CertificateDesk | None = None,
         clearing: Clearing | None = None,
+        decide: Callable[[Unit], Decide] | None = None,
     ) -> Purge:
         return Purge(
             self.records,
             blobs or self.blobs,
             self.keys,
             self.log,
-            self.policy.of,
+            decide or self.policy.of,
             clock=self.clock,
             brakes=brakes or Brakes(),
             certificates=certificates or CertificateDesk(self.signer, self.ring.installation, timedelta(days=30)),

@@ -51,6 +51,9 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "DELETE /organisations/{ref}/hold": (403, 204, 403, 403, 403, 403),
     "DELETE /attachments/{id}": (403, 204, 403, 403, 403, 403),
     "POST /retention/purge": (403, 200, 403, 403, 403, 403),
+    "GET /holds": (403, 200, 200, 403, 403, 403),
+    "GET /retention/policy": (403, 200, 200, 403, 403, 403),
+    "POST /retention/policy/confirm": (403, 404, 403, 403, 403, 403),
     # audit log, certificates
     "GET /audit": (200, 200, 200, 403, 403, 403),
     "GET /certificates/{id}": (403, 200, 200, 403, 403, 403),
@@ -65,6 +68,7 @@ BODIES: dict[str, Any] = {
     "POST /tickets/{ref}/upload-links": {},
     "POST /attachments/{id}/download-links": {},
     "POST /retention/purge": {"dry_run": True},
+    "POST /retention/policy/confirm": {"proposal": "none"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -10,8 +11,9 @@ from domain.actor import SYSTEM, Action, Actor, Role
 from domain.errors import AlreadyPurged, BadInput, NotAllowed, NotFound
 from domain.event import EventKind
 from domain.ids import AttachmentId, PrincipalId
-from retention import Reason
+from retention import HoldsDesk, Period, Reason
 from tests.small_site import START
+from tests.unit.retention.purged import LONG_AGO
 
 ADMIN = Actor(Role.ADMIN, PrincipalId("p"))
 
@@ -56,6 +58,21 @@ def test_an_organisations_hold_keeps_all_its_tickets_those_to_come_too(site):
         site.records.write(lambda unit: site.holds.release_from_ticket(unit, ADMIN, "T-1", None))
     site.records.write(lambda unit: site.holds.release_from_organisation(unit, ADMIN, "acme", None))
     assert not held(site, "T-1")
+
+
+def test_an_organisations_hold_keeps_the_files_of_tickets_that_came_to_it_later(site):
+    site.put("T-0", organisation="acme")
+    site.put_organisation("acme", contract_ends_on=date(2020, 1, 1))
+    site.records.write(lambda unit: site.holds.place_on_organisation(unit, ADMIN, "acme", "Tvist", None))
+    new = site.send(site.put("T-1", organisation="acme"))
+    moved = site.send(site.put("T-2", last_activity_at=LONG_AGO))
+    left = site.send(site.put("T-3", organisation="acme", last_activity_at=LONG_AGO))
+    site.put("T-2", organisation="acme", last_activity_at=LONG_AGO)
+    site.put("T-3", organisation=None, last_activity_at=LONG_AGO)
+    report = site.purge.run(SYSTEM)
+    assert ([one.attachment_id for one in report.items], report.held) == ([left.id], 2)
+    assert (site.state(new), site.state(moved)) == (new, moved)
+    assert site.ticket("T-0").erased_at is None
 
 
 def test_the_reason_is_sealed_and_committed_to(site, tmp_path):
@@ -116,6 +133,57 @@ def test_an_agent_places_by_policy_and_does_not_release(site):
     place(site, actor=agent)
     with pytest.raises(NotAllowed):
         site.records.write(lambda unit: site.holds.release_from_ticket(unit, agent, "T-1", None))
+
+
+# -- review ------------------------------------------------------------------------------------------------------------
+def test_a_hold_without_a_day_of_review_gets_the_sites(site):
+    site.put("T-1", organisation="acme")
+    assert place(site).hold.review_on == date(2027, 11, 24)
+    desk = HoldsDesk(site.keys, site.log, site.clock, review=Period.parse("P3M"), zone=ZoneInfo("Pacific/Auckland"))
+    hold = site.records.write(lambda unit: desk.place_on_organisation(unit, ADMIN, "acme", "x", None)).hold
+    assert hold.review_on == date(2027, 2, 25)  # it is the 25th there
+    assert site.events(EventKind.HOLD_PLACED, hold.id)[0]["facts"]["review_on"] == "2027-02-25"
+
+
+def test_a_review_that_has_passed_alarms_and_ends_nothing(site):
+    ticket = site.put("T-1", last_activity_at=LONG_AGO)
+    attachment = site.send(ticket)
+    place(site, review_on=date(2026, 11, 25))
+    overdue = lambda: site.records.read(site.holds.overdue)  # noqa: E731
+    assert overdue() == 0
+    site.clock.go(days=1)
+    assert overdue() == 0  # the day itself is not over
+    site.clock.go(days=1)
+    assert overdue() == 1
+    site.clock.go(days=1000)
+    assert (overdue(), held(site)) == (1, True)
+    assert site.purge.run(SYSTEM).held == 1
+    assert site.state(attachment) == attachment
+    site.records.write(lambda unit: site.holds.release_from_ticket(unit, ADMIN, "T-1", None))
+    assert overdue() == 0
+
+
+def test_holds_are_listed_by_their_day_of_review(site):
+    days = [date(2027, 1, 1), date(9999, 12, 31), date(2026, 12, 24), date(2027, 1, 1)]
+    placed = []
+    for number, day in enumerate(days):
+        site.put(f"T-{number}")
+        placed.append(place(site, f"T-{number}", review_on=day).hold)
+    page = lambda **what: site.records.read(  # noqa: E731
+        lambda unit: [
+            one.id for one in site.holds.page(unit, ADMIN, **{"review_before": None, "after": None, "limit": 9} | what)
+        ]
+    )
+    first, second = sorted([placed[0], placed[3]], key=lambda one: one.id)
+    assert page() == [placed[2].id, first.id, second.id, placed[1].id]
+    assert page(limit=2) == [placed[2].id, first.id]
+    assert page(after=(first.review_on, first.id)) == [second.id, placed[1].id]
+    assert page(review_before=date(2027, 1, 1)) == [placed[2].id]
+    for role in (Role.AGENT, Role.CONTACT, Role.CONNECTOR):
+        with pytest.raises(NotAllowed):
+            site.records.read(
+                lambda unit, role=role: site.holds.page(unit, Actor(role), review_before=None, after=None, limit=1)
+            )
 
 
 # -- why, due ----------------------------------------------------------------------------------------------------------

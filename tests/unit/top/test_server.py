@@ -11,8 +11,9 @@ import pytest
 import engines
 import server
 import settings
-from domain.actor import EVERYTHING, SYSTEM
+from domain.actor import EVERYTHING, SYSTEM, Actor, Role
 from domain.errors import Misconfigured, SiteLocked
+from domain.ids import PrincipalId
 from domain.link import LinkKind
 from settings import Settings
 from tickets import TicketFact
@@ -76,13 +77,37 @@ def test_due_dates_follow_a_policy_that_was_changed(tmp_path: Path) -> None:
     with server.open_site(at(tmp_path), serving=True) as site:
         site.follow_policy()
         before = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-1"))).ticket
-    changed = at(tmp_path, BILAGA_RETENTION__OTHERS="P10D")
+    changed = at(tmp_path, BILAGA_RETENTION__OTHERS="P500D")
     with server.open_site(changed, serving=True) as site:
         assert site.follow_policy() == 1
         assert site.follow_policy() == 0
         after = site.records.read(lambda unit: unit.tickets.get("T-1", EVERYTHING))
     assert after is not None
-    assert after.purge_due_at == before.last_activity_at + timedelta(days=10)
+    assert after.purge_due_at == before.last_activity_at + timedelta(days=500)
+
+
+def test_a_policy_that_would_erase_sooner_is_not_followed_by_anything_of_the_site(tmp_path: Path) -> None:
+    with server.open_site(at(tmp_path), serving=True) as site:
+        site.follow_policy()
+        before = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-1"))).ticket
+    changed = at(tmp_path, BILAGA_RETENTION__OTHERS="P10D")
+    with server.open_site(changed, serving=True) as site:
+        assert site.follow_policy() == 0
+        assert not site.is_policy_followed()
+        later = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-2"))).ticket
+        assert later.purge_due_at is not None
+        assert before.purge_due_at is not None
+        assert later.purge_due_at >= before.purge_due_at
+        year = before.last_activity_at + timedelta(days=364)
+        assert site.purge.run(SYSTEM, now=year, dry_run=True).due == 0
+        anna, berit = (Actor(Role.ADMIN, PrincipalId(name)) for name in ("anna", "berit"))
+        proposal = site.records.write(lambda unit: site.policies.propose(unit, anna))
+        site.records.write(lambda unit: site.policies.confirm(unit, berit, proposal.id))
+        assert site.keep_dates() == 2
+    # a command without the site's configuration goes by it too
+    with server.open_site(at(tmp_path), serving=False) as site:
+        third = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-3"))).ticket
+    assert third.purge_due_at == third.last_activity_at + timedelta(days=10)
 
 
 def test_links_begin_with_the_setting_or_with_what_the_service_said(tmp_path: Path) -> None:

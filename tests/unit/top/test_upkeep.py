@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import pytest
 
 import server
 import settings
-from domain.actor import SYSTEM
+from domain.actor import EVERYTHING, SYSTEM, Actor, Role
 from domain.event import Event, EventKind
+from domain.ids import PrincipalId
 from installation import Site
 from keys import Lease, Node, living_nodes
-from retention import Policy
+from retention import Policies, Policy
 from storage.moved import MOVED, Mark
+from tickets import TicketFact
 from upkeep import Upkeep
 
 STARTED = Event(EventKind.SERVICE_STARTED, SYSTEM)
@@ -132,14 +134,37 @@ def test_a_node_that_slept_while_its_site_was_moved_ends(site: Site) -> None:
     assert ended
 
 
-def test_nothing_is_purged_by_rules_that_another_node_has_changed(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_run_of_the_purge_says_that_a_policy_waits_for_somebody(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     site.follow_policy()
-    other = replace(site, policy=Policy.from_mapping({"others": "P10D"}))
-    purge = job(upkeep_of(site, FakePost()), "purge")
-    purge()
-    other.follow_policy()
-    purge()
-    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["purge put off"]
+    waiting = Policies(site.log, site.clock, Policy.from_mapping({"others": "P10D"}))
+    job(upkeep_of(site, FakePost()), "purge")()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    job(upkeep_of(replace(site, policies=waiting), FakePost()), "purge")()
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == ["retention policy unconfirmed"]
+
+
+def test_dates_follow_a_policy_that_was_confirmed_elsewhere(site: Site) -> None:
+    site.follow_policy()
+    put = site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-1"))).ticket
+    elsewhere = Policies(site.log, site.clock, Policy.from_mapping({"others": "P10D"}))
+    anna, berit = (Actor(Role.ADMIN, PrincipalId(name)) for name in ("anna", "berit"))
+    proposal = site.records.write(lambda unit: elsewhere.propose(unit, anna))
+    site.records.write(lambda unit: elsewhere.confirm(unit, berit, proposal.id))
+    job(upkeep_of(site, FakePost()), "dates")()
+    now = site.records.read(lambda unit: unit.tickets.by_id(put.id, EVERYTHING))
+    assert now is not None
+    assert now.purge_due_at == put.last_activity_at + timedelta(days=10)
+
+
+def test_a_hold_whose_review_has_passed_is_warned_of(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.records.write(lambda unit: site.facts.put_ticket(unit, SYSTEM, TicketFact("T-1")))
+    site.records.write(lambda unit: site.holds.place_on_ticket(unit, SYSTEM, "T-1", "x", date(2020, 1, 1)))
+    review = job(upkeep_of(site, FakePost()), "holds")
+    review()
+    (warning,) = [one for one in caplog.records if one.message == "hold review overdue"]
+    assert vars(warning)["holds"] == 1
 
 
 def test_every_job_of_a_shared_site_runs(site: Site) -> None:

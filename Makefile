@@ -45,7 +45,8 @@ engines: install-dev ## start the engines that tests talk to; prints where they 
 engines-stop: ## stop them
 	@services/engines.sh stop
 
-bench: install-dev ## measure: throughput, memory, answers under load
+bench: install-dev ## measure beside what others use, an hour (ARGS="regression": half a minute; ARGS="uploads latency" and more)
+	@services/packages.sh bench
 	$(BIN)/python -m bench $(ARGS)
 
 ui: ## build the pages' scripts from web/ui (the service runs without Node: what is built is in the tree)

@@ -67,6 +67,11 @@ class Running:
         )
         return done.stdout.strip()
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def memory(self) -> int:
         """Resident bytes now."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from audit import Log
 from domain.actor import EVERYTHING, SYSTEM, Actor, Role
 from domain.attachment import Source
 from domain.clock import Clock
-from domain.errors import BilagaError, IncompleteBody, Unavailable
+from domain.errors import BilagaError, IncompleteBody, TooLarge, Unavailable
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId, TicketId
 from domain.mail import MailPart, MailState
@@ -127,8 +127,9 @@ class Delivering:
             # A fault of ours is no reason to lose a message: it stays where it is, and comes again.
             log.exception("mail failed unforeseen", extra={"ticket_id": ticket.id})
             reply = LATER
-        for _ in coming:  # the sender reads the reply when all of it is sent
-            pass
+        with suppress(TooLarge):
+            for _ in coming:  # the sender reads the reply when all of it is sent
+                pass
         refused = reply.startswith("5")
         self._count("refused" if refused else "put-off")
         log.log(

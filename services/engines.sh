@@ -4,7 +4,7 @@
 #   engines.sh stop             stops them and removes what they kept
 #   engines.sh around COMMAND…  the command with those names in its environment; stops what it started, keeps what ran
 set -euo pipefail
-engines=(ceph clamd moto openbao postgres seaweedfs)
+engines=(ceph clamd moto openbao postfix postgres request-tracker seaweedfs)
 here=$(dirname "$0")
 
 # each ACTION NAME…: on all of them at once; what they print, each line once. Fails if one of them does.

@@ -17,7 +17,9 @@ PROJECT = tree.PYPROJECT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 RUN, BUILD, DEV = PROJECT["dependencies"], EXTRAS["build"], EXTRAS["dev"]
 LOCKS = {"run": [*RUN, *BUILD], "dev": [*RUN, *BUILD, *DEV]}
-REFUSED = re.compile(r"(?<![LM])A?GPL|(?<!Lesser )General Public License(?! v2 \(LGPL)|SSPL|Commons Clause|BUSL", re.IGNORECASE)
+REFUSED = re.compile(
+    r"(?<![LM])A?GPL|(?<!Lesser )General Public License(?! v2 \(LGPL)|SSPL|Commons Clause|BUSL", re.IGNORECASE
+)
 LESSER = "GNU Lesser General Public License v3 (LGPLv3)"
 WEAK = re.compile(r"LGPL|Lesser General|MPL|Mozilla|EPL|Eclipse|CDDL", re.IGNORECASE)
 

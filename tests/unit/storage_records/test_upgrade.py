@@ -17,12 +17,12 @@ from sqlalchemy import Connection, Table, create_engine
 
 from domain.errors import Misconfigured, SchemaOld
 from storage.records import pragmas
-from storage.records.schema import access, connectors, core, jobs, journal, keys, links, policies, uploads
+from storage.records.schema import access, connectors, core, jobs, journal, keys, links, mail, policies, uploads
 from storage.records.schema.metadata import METADATA
 from storage.records.upgrade import HEAD, REVISIONS, VERSION_TABLE, check_version, configuration, upgrade
 
 ROOT = Path(__file__).parents[3]
-SUBJECTS = (access, connectors, core, jobs, journal, keys, links, policies, uploads)
+SUBJECTS = (access, connectors, core, jobs, journal, keys, links, mail, policies, uploads)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from tickets.connectors import FRAME, Connectors, Frame, Made, Maker
 from tickets.dates import POLICY, Dates
-from tickets.desk import Delivery, Desk, Hint, Hook
+from tickets.desk import Delivery, Desk, Hint, Hook, SourceTicket
+from tickets.evacuate import Evacuation
+from tickets.evacuated import Brought, Errand, EvacuationReport, Kept, Left, Proof, Recorded, Vault
 from tickets.facts import Applied, Facts, Outcome, Put, PutOrganisation
 from tickets.freshness import Freshness
 from tickets.hooks import Hooks
@@ -17,29 +19,39 @@ __all__ = [
     "POLICY",
     "UNSAID",
     "Applied",
+    "Brought",
     "Connectors",
     "Dates",
     "Delivery",
     "Desk",
+    "Errand",
+    "Evacuation",
+    "EvacuationReport",
     "Facts",
     "Frame",
     "Freshness",
     "Hint",
     "Hook",
     "Hooks",
+    "Kept",
+    "Left",
     "Made",
     "Maker",
     "Notes",
     "OrganisationFact",
     "Outcome",
+    "Proof",
     "Put",
     "PutOrganisation",
     "Reconcile",
+    "Recorded",
     "Round",
+    "SourceTicket",
     "TicketFact",
     "TicketView",
     "Unsaid",
     "UploadLink",
+    "Vault",
     "View",
     "Writing",
 ]

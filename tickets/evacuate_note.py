@@ -7,6 +7,7 @@ from hashlib import sha256
 from html import escape
 
 from tickets.desk import Message
+from tickets.wording import ALL_FILES, EVACUATED, INFECTED
 
 _UNITS = ("bytes", "kB", "MB", "GB")
 
@@ -16,30 +17,30 @@ def marker_of(*ids: str) -> str:
     return "bilaga-" + sha256("\n".join(sorted(ids)).encode()).hexdigest()[:20]
 
 
-def moved_note(files: Sequence[tuple[str, str, str, int]], ticket_address: str) -> Message:
+def moved_note(files: Sequence[tuple[str, str, str, int]], ticket_address: str, language: str) -> Message:
     """``files``: each one's id, name, address and size in bytes. The same files always give the same marker: a note
     that was written before a crash is found and not written again."""
     marker = marker_of(*(file_id for file_id, *_ in files))
-    head = "These files are in Bilaga now, and no longer here:"
+    head, all_files = EVACUATED[language], ALL_FILES[language]
     items = "".join(
         f'<li><a href="{escape(address)}">{escape(name)}</a> ({shown_size(size)})</li>'
         for _, name, address, size in files
     )
-    all_files = f'<a href="{escape(ticket_address)}">All files of this ticket</a>'
-    html = f"<div><p>{head}</p><ul>{items}</ul><p>{all_files}</p><p><small>{marker}</small></p></div>"
+    link = f'<a href="{escape(ticket_address)}">{escape(all_files)}</a>'
+    html = f"<div><p>{escape(head)}</p><ul>{items}</ul><p>{link}</p><p><small>{marker}</small></p></div>"
     lines = [f"- {name} ({shown_size(size)}): {address}" for _, name, address, size in files]
-    text = "\n".join([head, *lines, f"All files of this ticket: {ticket_address}", marker])
+    text = "\n".join([head, *lines, f"{all_files}: {ticket_address}", marker])
     return Message(marker=marker, html=html, text=text)
 
 
-def infected_note(file_id: str, name: str) -> Message:
+def infected_note(file_id: str, name: str, language: str) -> Message:
     """A warning about a file that was not taken."""
     marker = marker_of("infected", file_id)
-    told = "was found to be infected by Bilaga's malware scan. It was left here and not taken: do not open it."
+    told = INFECTED[language]
     return Message(
         marker=marker,
-        html=f"<div><p><strong>{escape(name)}</strong> {told}</p><p><small>{marker}</small></p></div>",
-        text=f"{name} {told}\n{marker}",
+        html=f"<div><p>{escape(told)} <strong>{escape(name)}</strong></p><p><small>{marker}</small></p></div>",
+        text=f"{told} {name}\n{marker}",
     )
 
 

@@ -80,6 +80,7 @@ class TicketEvacuation:
         self._vault = errand.vault
         self._delete = errand.delete
         self._steps = errand.steps
+        self._language = errand.language
         self._report = report
         self._guard = guard
         self._alive = alive
@@ -164,39 +165,45 @@ class TicketEvacuation:
 
     # -- seen → kept ---------------------------------------------------------------------------------------------------
     def _keep(self, files: _Listing, row: SourceFileRow) -> None:
-        reason = Left.UNREADABLE
+        reasons = []
         for _ in range(TRIES):
             file = files.fresh(row.source_id)
             if file is None:
                 self._leave(row, Left.VANISHED)
                 return
-            try:
-                self._fetch(row, file)
-            except (FileNotFoundError, DeskUnavailable, DeskRefused):
-                reason = Left.UNREADABLE
-            except (IncompleteBody, StateConflict, Gone):
-                reason = Left.INCOMPLETE  # cut short on the way, or ended from outside; what came of it is nowhere
-            except _NotTaken:
+            reason = self._try(row, file)
+            if reason is None:
                 return
-            except _Larger:
-                self._leave(row, Left.LARGER)
-                return
-            except Infected as refusal:
-                self._warn(row, file)
-                self._leave(row, refusal.code)
-                return
-            except Unavailable:
-                raise  # ours: the database, the store, the keys, the scanner
-            except BilagaError as refusal:
-                self._leave(row, refusal.code)
-                return
-            else:
-                self._steps("evacuation-kept")
-                return
+            reasons.append(reason)
             # The address may have run out on the way. Where the system itself is down, this says so.
             files.renew()
-        if row.attempts + 1 >= MOST_ATTEMPTS:
-            self._leave(row, reason)
+        if row.attempts + 1 >= MOST_ATTEMPTS or set(reasons) == {Left.TICKET_ERASED}:
+            self._leave(row, reasons[-1])
+
+    def _try(self, row: SourceFileRow, file: SourceFile) -> Left | None:
+        """Fetch a file, or leave it for good. What went wrong where it may go better with another address."""
+        try:
+            self._fetch(row, file)
+        except (FileNotFoundError, DeskUnavailable, DeskRefused):
+            return Left.UNREADABLE
+        except (IncompleteBody, StateConflict):
+            return Left.INCOMPLETE  # cut short on the way
+        except Gone:
+            return Left.TICKET_ERASED  # or this upload alone was ended, from outside
+        except _NotTaken:
+            return None
+        except _Larger:
+            self._leave(row, Left.LARGER)
+        except Infected as refusal:
+            self._warn(row, file)
+            self._leave(row, refusal.code)
+        except Unavailable:
+            raise  # ours: the database, the store, the keys, the scanner
+        except BilagaError as refusal:
+            self._leave(row, refusal.code)
+        else:
+            self._steps("evacuation-kept")
+        return None
 
     def _fetch(self, row: SourceFileRow, file: SourceFile) -> None:
         def then(unit: Unit, kept: Kept) -> None:
@@ -206,7 +213,7 @@ class TicketEvacuation:
                 raise _NotTaken
             unit.source_files.put(replace(self._stepped(now, _S.KEPT), attachment_id=kept.attachment_id))
 
-        brought = Brought(row.ticket_id, self._connector, file.name or "attachment", file.size)
+        brought = Brought(row.ticket_id, self._connector, _shown(file), file.size)
         with self._desk.read(file) as pieces:
             kept = self._vault.keep(brought, self._measured(pieces, file.size), then)
         self._report.kept += 1
@@ -225,7 +232,7 @@ class TicketEvacuation:
 
     def _warn(self, row: SourceFileRow, file: SourceFile) -> None:
         try:
-            self._desk.write(row.source_ticket_id, infected_note(row.source_id, file.name or "attachment"))
+            self._desk.write(row.source_ticket_id, infected_note(row.source_id, _shown(file), self._language))
         except NotFound:
             return
         self._report.notes += 1
@@ -239,16 +246,16 @@ class TicketEvacuation:
             file, attachment_id = files.find(row.source_id), row.attachment_id
             if attachment_id is None:
                 continue
-            size = self._vault.proven(attachment_id).size
+            size = self._vault.size_of(attachment_id)
             address = self._vault.address_of(attachment_id)
-            told.append((str(attachment_id), (file and file.name) or "attachment", address, size))
+            told.append((str(attachment_id), _shown(file), address, size))
         if not told:
             return
         self._alive()
-        source_ticket_id = files.ticket_id
+        source_ticket_id, ticket_address = files.ticket_id, self._vault.ticket_address(ticket_id)
         self._steps("evacuation-noting")
         try:
-            self._desk.write(source_ticket_id, moved_note(told, self._vault.ticket_address(ticket_id)))
+            self._desk.write(source_ticket_id, moved_note(told, ticket_address, self._language))
         except NotFound:
             self.leave_open(ticket_id, source_ticket_id, Left.TICKET_GONE)
             return
@@ -273,14 +280,14 @@ class TicketEvacuation:
             return
         if row.attachment_id is None:
             return
-        proven = self._vault.proven(row.attachment_id)
-        if proven.proof is Proof.NOT_YET:
-            return
-        if proven.proof is not Proof.DURABLE:
-            self._leave(row, _UNPROVEN[proven.proof])
-            return
-        if file.size is not None and file.size != proven.size:
+        if file.size is not None and file.size != self._vault.size_of(row.attachment_id):
             self._leave(row, Left.CHANGED)
+            return
+        proof = self._vault.proven(row.attachment_id)
+        if proof is Proof.NOT_YET:
+            return
+        if proof is not Proof.DURABLE:
+            self._leave(row, _UNPROVEN[proof])
             return
         self._steps("evacuation-deleting")
         self._alive()
@@ -381,3 +388,8 @@ class _Listing:
         if not self._at <= self._clock() < self._at + FRESH_FOR:
             self.renew()
         return self.find(file_id)
+
+
+def _shown(file: SourceFile | None) -> str:
+    """A file's name, where it has one; of one that is listed no more only the link is left."""
+    return file.name if file is not None and file.name.strip() else "attachment"

@@ -31,6 +31,8 @@ class Left(StrEnum):
     ERASED = "erased-here"
     DAMAGED = "not-as-kept"
     NOT_DELETED = "not-deletable"
+    TICKET_ERASED = "ticket-erased"
+    """Our ticket's time was up: nothing is taken in for it any more."""
 
 
 COMES_BACK = frozenset({Left.VANISHED, Left.TICKET_GONE, Left.TICKET_AWAY})
@@ -41,20 +43,12 @@ class Proof(StrEnum):
     """What there is to show for a file that was taken in."""
 
     DURABLE = "durable"
-    """Acknowledged, the store holds it whole, and whoever may can read it."""
+    """Acknowledged, and the store gave back what was written."""
     NOT_YET = "not-yet"
     """Still being checked."""
     LOCKED = "locked"
     ERASED = "erased"
     DAMAGED = "damaged"
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """``size`` in bytes, of a file that is there."""
-
-    proof: Proof
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +84,12 @@ class Vault(Protocol):
         """Take a file in by the one journey of all files. Raises what that raises, and then nothing is kept."""
         ...
 
-    def proven(self, attachment_id: AttachmentId) -> Proven:
-        """What row and store say of a file now. Raises Unavailable."""
+    def size_of(self, attachment_id: AttachmentId) -> int:
+        """A file's size in bytes; 0 where there is none any more."""
+        ...
+
+    def proven(self, attachment_id: AttachmentId) -> Proof:
+        """What there is to show for a file now, its every byte read back. Raises Unavailable."""
         ...
 
     def address_of(self, attachment_id: AttachmentId) -> str:
@@ -123,6 +121,7 @@ class Errand:
     desk: Desk
     vault: Vault
     delete: bool = True
+    language: str = "en"
     beat: Callable[[], None] = lambda: None
     steps: Steps = unwatched
     sleep: Callable[[float], None] = time.sleep

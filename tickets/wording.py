@@ -20,3 +20,27 @@ ARRIVED: Mapping[str, str] = {
     "fi": "Tähän tikettiin on saapunut tiedostoja Bilagaan:",
     "de": "Zu diesem Ticket sind Dateien in Bilaga angekommen:",
 }
+EVACUATED: Mapping[str, str] = {
+    "en": "These files are in Bilaga now; on this ticket they are removed:",
+    "sv": "De här filerna finns nu i Bilaga; i ärendet tas de bort:",
+    "nb": "Disse filene ligger nå i Bilaga; i saken fjernes de:",
+    "da": "Disse filer ligger nu i Bilaga; i sagen fjernes de:",
+    "fi": "Nämä tiedostot ovat nyt Bilagassa; tiketiltä ne poistetaan:",
+    "de": "Diese Dateien liegen jetzt in Bilaga; am Ticket werden sie entfernt:",
+}
+ALL_FILES: Mapping[str, str] = {
+    "en": "All files of this ticket",
+    "sv": "Alla filer i ärendet",
+    "nb": "Alle filer i saken",
+    "da": "Alle filer i sagen",
+    "fi": "Kaikki tämän tiketin tiedostot",
+    "de": "Alle Dateien dieses Tickets",
+}
+INFECTED: Mapping[str, str] = {
+    "en": "The malware scan found this file to be infected. It was left here; please do not open it:",
+    "sv": "Skanningen efter skadlig kod fann att den här filen är smittad. Den lämnades kvar; öppna den inte:",
+    "nb": "Skanningen etter skadevare fant at denne filen er infisert. Den ble liggende her; ikke åpne den:",
+    "da": "Scanningen for malware fandt, at denne fil er inficeret. Den blev liggende her; åbn den ikke:",
+    "fi": "Haittaohjelmatarkistus havaitsi tiedoston saastuneeksi. Se jätettiin tänne; älä avaa sitä:",
+    "de": "Die Prüfung auf Schadsoftware hat diese Datei als infiziert erkannt. Sie blieb hier; bitte nicht öffnen:",
+}

@@ -26,13 +26,14 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """Who brings files to which ticket. ``link``: the upload link it came by, as redeemed; ``allowed_types``: that
-    link's."""
+    link's. ``is_activity`` False: the ticket is no younger for it, as of a file that lay there before."""
 
     actor: Actor
     ticket_id: TicketId
     source: Source
     link: Link | None = None
     allowed_types: tuple[str, ...] = ()
+    is_activity: bool = True
 
 
 @dataclass(slots=True, eq=False)

@@ -267,7 +267,8 @@ class Reception:
         if receipt is not None and token is not None:
             unit.receipts.add(receipt, token_digest(token))
         rows = [self._finish_one(unit, one, receipt) for one in sealed]
-        self._touched(unit, incoming.ticket_id, self._clock())
+        if incoming.is_activity:
+            self._touched(unit, incoming.ticket_id, self._clock())
         received = _received(sealed, rows, receipt, token)
         if then is not None:
             then(unit, received)

@@ -15,6 +15,7 @@ from mail import MailAddresses
 from retention import HoldsDesk, Outlook, Policies, Purge
 from settings import Settings
 from storage import BlobStore, Digesting, Records
+from subjects import Erasing, Exporting
 from tickets import POLICY, Dates, Facts, View
 from transfer import Archiving, Limits, Recovery, Sending, Steps
 
@@ -50,6 +51,8 @@ class Site:
     sending: Sending
     archiving: Archiving
     recovery: Recovery
+    exporting: Exporting
+    erasing: Erasing
     limits: Limits
     digesting: Digesting
     steps: Steps

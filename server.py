@@ -15,12 +15,14 @@ from installation import Site
 from keys import Keys, Rotation
 from links import Issuing, LinkLimits, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
 from mail import MailAddresses
+from places import places
 from retention import FAR_PACE, OVERWRITTEN, PACE, Brakes, CertificateDesk, HoldsDesk, Outlook, Policies, Policy, Purge
 from settings import Settings
 from storage import DatabaseClock
 from storage.blobs.file import FileBlobStore
+from subjects import Erasing, Exporting, Gathering, Search
 from tickets import Facts, View
-from transfer import Archiving, Limits, Recovery, Sending, Steps
+from transfer import Archiving, Endings, Limits, Recovery, Sending, Steps
 
 
 def unwatched(step: str) -> None:
@@ -63,6 +65,33 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
     passcodes = Passcodes(log, clock, ring.secret("passcode-cookies"))
     sending = Sending(records, blobs, keys, log, clock)
     links = settings.links
+    facts = Facts(keys, log, policies.decide, clock, ring.secret("search-index"))
+    outlook, view, listing = Outlook(policies.decide), View(keys), Listing(keys)
+    people = People(
+        log,
+        clock,
+        ring.secret("people"),
+        idle=settings.session_idle,
+        longest=settings.session_longest,
+    )
+    purge = Purge(
+        records,
+        blobs,
+        keys,
+        log,
+        policies.decide,
+        clock=clock,
+        brakes=Brakes(machine=machine),
+        certificates=CertificateDesk(
+            signer, installation, settings.keys_horizon, None if engines.shared else OVERWRITTEN
+        ),
+        steps=steps,
+        together=engines.shared,
+        clearing=engines.clearing,
+        pace=PACE if engines.clearing is None else FAR_PACE,
+    )
+    search = Search(records, facts, listing, people, ring.secret("letters"))
+    gathering = Gathering(search, view, listing, outlook, keys, clock)
     return Site(
         settings=settings,
         clock=clock,
@@ -72,38 +101,21 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         log=log,
         keys=keys,
         rotation=Rotation(records, ring, keys, log, clock, horizon=settings.keys_horizon, steps=steps),
-        people=People(
-            log,
-            clock,
-            ring.secret("people"),
-            idle=settings.session_idle,
-            longest=settings.session_longest,
-        ),
+        people=people,
         policies=policies,
-        facts=Facts(keys, log, policies.decide, clock, ring.secret("search-index")),
-        view=View(keys),
-        outlook=Outlook(policies.decide),
+        facts=facts,
+        view=view,
+        outlook=outlook,
         holds=HoldsDesk(keys, log, clock, review=policy.hold_review, zone=policy.zone),
-        purge=Purge(
-            records,
-            blobs,
+        purge=purge,
+        issuing=Issuing(
             keys,
             log,
-            policies.decide,
-            clock=clock,
-            brakes=Brakes(machine=machine),
-            certificates=CertificateDesk(
-                signer, installation, settings.keys_horizon, None if engines.shared else OVERWRITTEN
-            ),
-            steps=steps,
-            together=engines.shared,
-            clearing=engines.clearing,
-            pace=PACE if engines.clearing is None else FAR_PACE,
+            clock,
+            LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest),
+            find_by=facts.email_digest,
         ),
-        issuing=Issuing(
-            keys, log, clock, LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest)
-        ),
-        listing=Listing(keys),
+        listing=listing,
         revoking=Revoking(log, clock),
         redeeming=Redeeming(keys, log, clock, passcodes),
         passcodes=passcodes,
@@ -113,6 +125,8 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         sending=sending,
         archiving=Archiving(records, sending),
         recovery=Recovery(records, blobs, log, clock, steps=steps),
+        exporting=Exporting(records, search, gathering, sending, log, clock, places=places(settings)),
+        erasing=Erasing(records, search, outlook, purge, Endings(log, blobs), people, log, clock, steps=steps),
         limits=Limits(
             int(settings.max_file_size),
             ticket_max_bytes=settings.ticket_max_bytes,

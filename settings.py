@@ -104,6 +104,18 @@ class MailDoor(Section):
         return self
 
 
+class Operator(Section):
+    """Who answers for this installation (GDPR, article 30); what is not said is shown as not stated.
+
+    ``controllers``: on whose behalf the data is processed, where that is not the operator's own.
+    """
+
+    name: str | None = None
+    contact: str | None = None
+    dpo: str | None = None
+    controllers: Annotated[tuple[str, ...], Listed] = ()
+
+
 class Settings(Section):
     """The contract's settings, and a few more. Sizes take units (``20MiB``)."""
 
@@ -141,6 +153,7 @@ class Settings(Section):
     rates: Rates = Rates()
     mail: MailDoor = MailDoor()
     retention: dict[str, Any] = Field(default_factory=dict)
+    operator: Operator = Operator()
 
     @field_validator("public_url")
     @classmethod

@@ -17,6 +17,8 @@ from storage import Credential, CredentialKind, Principal, Unit
 KEY_ROLES = frozenset({Role.AGENT, Role.ADMIN, Role.AUDITOR, Role.CONNECTOR, Role.CONTACT})
 PERSON_ROLES = frozenset({Role.AGENT, Role.ADMIN, Role.AUDITOR, Role.CONTACT})
 MAX_NAME = 200
+FORGOTTEN = "(erased)"
+"""The name of somebody whose name was erased."""
 SIGN_IN_FOR = timedelta(hours=24)
 _LABEL = "principal-name"
 _PURPOSES = {CredentialKind.API_KEY: TokenPurpose.API_KEY, CredentialKind.SIGN_IN: TokenPurpose.SIGN_IN}
@@ -106,14 +108,20 @@ class People:
         """A principal's name in clear. Raises WrongContext."""
         return open_with_secret(self._secret, principal.name_sealed, _LABEL, principal.id.encode()).decode()
 
+    def forget(self, unit: Unit, principal: Principal) -> None:
+        """Put a word in the place of the name of somebody who has ended."""
+        unit.names.put(principal.id, self._seal(principal.id, FORGOTTEN))
+
+    def _seal(self, principal_id: PrincipalId, name: str) -> bytes:
+        return seal_with_secret(self._secret, name.encode(), _LABEL, principal_id.encode())
+
     def _principal(self, unit: Unit, role: Role, name: str, organisation_ref: str | None) -> Principal:
         name = name.strip()
         if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
             raise BadInput(f"A name of 1 to {MAX_NAME} printable characters is needed.", field="name")
         organisation_id = self._organisation(unit, role, organisation_ref)
         principal_id = PrincipalId(new_id())
-        sealed = seal_with_secret(self._secret, name.encode(), _LABEL, principal_id.encode())
-        principal = Principal(principal_id, role, organisation_id, sealed, self._clock(), None)
+        principal = Principal(principal_id, role, organisation_id, self._seal(principal_id, name), self._clock(), None)
         unit.access.add_principal(principal)
         return principal
 

@@ -60,11 +60,13 @@ class Families(click.Group):
         "move",
         "organisation",
         "purge",
+        "records-of-processing",
         "restore",
         "retention",
         "send",
         "serve",
         "signin",
+        "subject",
         "ticket",
         "unseal",
     )
@@ -101,7 +103,13 @@ class Families(click.Group):
             ctx.exit(70)
 
 
-_MODULES = {"apikey": "access", "signin": "access", "organisation": "ticket", "demo": "serve"}
+_MODULES = {
+    "apikey": "access",
+    "signin": "access",
+    "organisation": "ticket",
+    "demo": "serve",
+    "records-of-processing": "processing",
+}
 
 
 @click.command(cls=Families, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -46,6 +46,7 @@ class _Day(click.ParamType[date]):
             return self.fail(f"{value}: not a date such as 2027-03-31", param, ctx)
 
 
+LANGUAGE = click.Choice(["en", "sv", "nb", "da", "fi", "de"])
 INSTANT = _Instant()
 DATE_OR_NEVER = _DateOrNever()
 DAY = _Day()

@@ -42,6 +42,8 @@ class Action(StrEnum):
     READ_OWN_AUDIT = "read-own-audit"
     READ_CERTIFICATE = "read-certificate"
     READ_METRICS = "read-metrics"
+    EXPORT_SUBJECT = "export-subject"
+    ERASE_SUBJECT = "erase-subject"
 
 
 _A = Action
@@ -92,6 +94,8 @@ MAY: dict[Role, frozenset[Action]] = {
             _A.READ_AUDIT,
             _A.READ_CERTIFICATE,
             _A.READ_METRICS,
+            _A.EXPORT_SUBJECT,
+            _A.ERASE_SUBJECT,
         }
     ),
     Role.CONNECTOR: frozenset(

@@ -53,6 +53,8 @@ class EventKind(StrEnum):
     FILE_EVACUATED = "file.evacuated"
     FILE_LEFT = "file.left"
     MAIL_RELAYED = "mail.relayed"
+    SUBJECT_EXPORTED = "subject.exported"
+    SUBJECT_ERASED = "subject.erased"
 
 
 Scalar = str | int | bool | None

@@ -30,7 +30,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link's row. ``recipient_sealed`` and ``note_sealed`` are sealed under the ticket's key."""
+    """A link's row. ``recipient_sealed`` and ``note_sealed`` are sealed under the ticket's key; the recipient
+    is found by ``recipient_digest``."""
 
     id: LinkId
     kind: LinkKind
@@ -46,6 +47,7 @@ class Link:
     revoked_at: datetime | None
     used: int
     """Downloads counted so far (an upload link's files are counted in its quota)."""
+    recipient_digest: bytes | None = None
 
     def check_alive(self, now: datetime) -> None:
         """Raises LinkRevoked, LinkExpired or LinkUsedUp where the link gives nothing any more."""

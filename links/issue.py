@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,11 +38,21 @@ class Issuing:
     All raise BadInput with the field that is wrong, NotAllowed, and NotFound for what the actor's scope does not see.
     """
 
-    def __init__(self, keys: Keys, log: Log, clock: Clock, limits: LinkLimits | None = None) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        log: Log,
+        clock: Clock,
+        limits: LinkLimits | None = None,
+        *,
+        find_by: Callable[[str], bytes] | None = None,
+    ) -> None:
+        """``find_by``: the digest that a recipient's address is found by; None: whoever looks for one makes it then."""
         self._keys = keys
         self._log = log
         self._clock = clock
         self._limits = limits or LinkLimits()
+        self._find_by = find_by
 
     def upload(
         self,
@@ -133,6 +143,7 @@ class Issuing:
             created_by=actor.principal_id,
             revoked_at=None,
             used=0,
+            recipient_digest=None if recipient is None or self._find_by is None else self._find_by(recipient),
         )
         return self._keep(unit, actor, link, TokenPurpose.DOWNLOAD)
 

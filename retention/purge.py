@@ -151,6 +151,13 @@ class Purge:
         """Erase the personal data of a ticket that had been erased before a backup brought it, and files, back."""
         self._expired.erase(unit, SYSTEM, ticket, self._outlook.destiny(unit, ticket), mark=False)
 
+    def erase_ticket(self, unit: Unit, actor: Actor, ticket: Ticket) -> None:
+        """Erase the personal data of a ticket with nothing left but tombstones, whatever its date says: somebody has
+        the right to it. Raises UnderHold; StateConflict where it still has files."""
+        if unit.holds.held(ticket.id):
+            raise UnderHold
+        self._expired.erase(unit, actor, ticket, self._outlook.destiny(unit, ticket))
+
     def _lead_or_join(self, actor: Actor, report: PurgeReport, confirm: int | None, patience: timedelta) -> None:
         """One run leads: it asks the brakes, and says so when none holds. Others then help with what it may purge."""
         give_up_at = self._records.now() + JOIN_WITHIN

@@ -1,5 +1,6 @@
 """What the ticket systems say, and what follows for retention."""
 
+from tickets.checks import check_email, normalise_email
 from tickets.connectors import FRAME, Connectors, Frame, Made, Maker
 from tickets.dates import POLICY, Dates
 from tickets.desk import Delivery, Desk, Hint, Hook, SourceTicket
@@ -54,4 +55,6 @@ __all__ = [
     "Vault",
     "View",
     "Writing",
+    "check_email",
+    "normalise_email",
 ]

@@ -1,6 +1,6 @@
 """Transfer: bytes in, bytes out. Engines (``transfer.clamd``) and the sniffer's child are no part of this face."""
 
-from transfer.archive import Archive, Archiving
+from transfer.archive import Archive, Archiving, Member, zipped
 from transfer.claim import Claim, Incoming, Limits, Sealed
 from transfer.inspect import TypePolicy
 from transfer.names import content_disposition, stored_name, unique_names
@@ -16,6 +16,7 @@ from transfer.scrub import Scrub
 from transfer.sealing import Sealing, pieces
 from transfer.send import Content, Download, Reading, Sending
 from transfer.steps import Steps
+from transfer.upload_end import Endings
 
 __all__ = [
     "Archive",
@@ -25,9 +26,11 @@ __all__ = [
     "Content",
     "Created",
     "Download",
+    "Endings",
     "Incoming",
     "Inlet",
     "Limits",
+    "Member",
     "Outlet",
     "Pump",
     "Reading",
@@ -54,4 +57,5 @@ __all__ = [
     "select",
     "stored_name",
     "unique_names",
+    "zipped",
 ]

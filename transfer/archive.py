@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
-from stream_zip import ZIP_AUTO, Method, stream_zip
+from stream_zip import ZIP_AUTO, stream_zip
 
 from domain.actor import Action, Actor
 from domain.attachment import AttachmentState
@@ -17,6 +18,23 @@ from transfer.send import Content, Download, Reading, Sending
 
 CHUNK = 1 << 20
 _MODE = stat.S_IFREG | 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of a zip: its path in there, its ``size`` in bytes, and its bytes, asked for when its turn comes."""
+
+    path: str
+    at: datetime
+    size: int
+    pieces: Iterable[bytes]
+
+
+def zipped(members: Iterable[Member]) -> Iterator[bytes]:
+    """A zip in pieces of 1 MiB, made as it is read: a member is asked for when the one before it is through."""
+    # Stored blocks of deflate: the checksum may follow the bytes, so that one pass over them is enough.
+    files = ((one.path, one.at, _MODE, ZIP_AUTO(one.size, level=0), one.pieces) for one in members)
+    yield from stream_zip(files, chunk_size=CHUNK)
 
 
 class Archiving:
@@ -63,7 +81,7 @@ class Archive:
     def chunks(self) -> Iterator[bytes]:
         """The zip, in pieces of 1 MiB. Raises what ``Download.chunks`` and ``Sending.open`` raise, for any member: the
         connection is then to be cut, so that nobody takes a part for the whole."""
-        yield from stream_zip(self._members(), chunk_size=CHUNK)
+        yield from zipped(self._members())
 
     def close(self) -> None:
         """Let go of the member that was being sent; again is nothing."""
@@ -71,15 +89,13 @@ class Archive:
         if download is not None:
             download.close(self._delivered)
 
-    def _members(self) -> Iterator[tuple[str, datetime, int, Method, Iterator[bytes]]]:
+    def _members(self) -> Iterator[Member]:
         names = unique_names(content.name for content in self._contents)
         for content, name in zip(self._contents, names, strict=True):
             if self._download is None:
                 self._download = self._sending.open(self._reading, content.attachment.id)
             self._delivered = 0
-            # Stored blocks of deflate: the checksum may follow the bytes, so that one pass over them is enough.
-            method = ZIP_AUTO(content.size, level=0)
-            yield name, content.attachment.created_at, _MODE, method, self._bytes(self._download)
+            yield Member(name, content.attachment.created_at, content.size, self._bytes(self._download))
             self.close()
 
     def _bytes(self, download: Download) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 from web import agent, download, health, receipt, requester, resumable_space, signin, static
-from web.api import attachments, audit, holds, links, retention, tickets
+from web.api import attachments, audit, holds, links, retention, subjects, tickets
 from web.dispatch import handler
 from web.guard import MIDDLEWARES
 from web.intake import later
@@ -18,7 +18,7 @@ from web.spec import Kind, Route, pattern
 
 def api_routes() -> list[Route]:
     """All routes of the API, the more exact paths first."""
-    modules = (tickets, links, attachments, holds, retention, audit)
+    modules = (tickets, links, attachments, holds, retention, audit, subjects)
     return [route for module in modules for route in module.routes()]
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from domain.errors import BilagaError, Draining
 from domain.ids import AttachmentId
+from subjects import Export
 from transfer import Archive, Content, Download, Reading, Slot, content_disposition
 from web.guard import complete_headers
 from web.services import SERVICES
@@ -105,7 +106,7 @@ async def send_attachment(
             await slot.run(download.close, progress.delivered)
 
 
-async def send_archive(request: web.Request, archive: Archive, slot: Slot) -> web.StreamResponse:
+async def send_archive(request: web.Request, archive: Archive | Export, slot: Slot) -> web.StreamResponse:
     """A zip of unknown length, chunked; cut off where a member turns out damaged (S-94)."""
     headers = {**HEADERS, "Content-Disposition": content_disposition(archive.name), "Content-Type": "application/zip"}
     response = web.StreamResponse(headers=headers)

@@ -19,6 +19,7 @@ from keys import Keys
 from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoking
 from retention import HoldsDesk, Outlook, Policies, Purge
 from storage import BlobStore, Records
+from subjects import Erasing, Exporting
 from tickets import Facts, View
 from transfer import Archiving, Pump, Reception, Resuming, Scanner, Sending
 from web.addresses import Addresses
@@ -69,6 +70,8 @@ class Services:
     resuming: Resuming
     sending: Sending
     archiving: Archiving
+    exporting: Exporting
+    erasing: Erasing
     pump: Pump
     hop: Hop
     flight: Flight

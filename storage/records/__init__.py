@@ -18,6 +18,7 @@ from storage.records.ports.journal import Checkpoint, Journal, JournalEntry, Jou
 from storage.records.ports.keys import WrappedKeys, WrappedRow
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.policies import Policies
+from storage.records.ports.recipients import Recipients
 from storage.records.ports.records import Records, Unit
 from storage.records.ports.restores import Ended, Restores
 from storage.records.ports.tables import Row, Table, Tables, Value
@@ -59,6 +60,7 @@ __all__ = [
     "Quota",
     "Quotas",
     "Receipts",
+    "Recipients",
     "Records",
     "Restores",
     "Row",

@@ -140,6 +140,7 @@ def _rotation(site: Site) -> Rotation:
 ACTS: dict[str, Callable[[Site], object]] = {
     "serve": _serve,
     "purge": lambda site: site.purge.run(SYSTEM),
+    "erase": lambda site: site.erasing.run(SYSTEM, "somebody@example.com"),
     "checkpoint": lambda site: site.log.checkpoint(site.records),
     "rotate": lambda site: _rotation(site).rotate(SYSTEM),
     "rewrap": lambda site: _rotation(site).rewrap(SYSTEM),

@@ -54,6 +54,9 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "GET /holds": (403, 200, 200, 403, 403, 403),
     "GET /retention/policy": (403, 200, 200, 403, 403, 403),
     "POST /retention/policy/confirm": (403, 404, 403, 403, 403, 403),
+    # data subjects
+    "POST /subjects/export": (403, 200, 403, 403, 403, 403),
+    "POST /subjects/erase": (403, 200, 403, 403, 403, 403),
     # audit log, certificates
     "GET /audit": (200, 200, 200, 403, 403, 403),
     "GET /certificates/{id}": (403, 200, 200, 403, 403, 403),
@@ -69,6 +72,8 @@ BODIES: dict[str, Any] = {
     "POST /attachments/{id}/download-links": {},
     "POST /retention/purge": {"dry_run": True},
     "POST /retention/policy/confirm": {"proposal": "none"},
+    "POST /subjects/export": {"email": "nobody@example.com"},
+    "POST /subjects/erase": {"email": "nobody@example.com"},
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -68,6 +68,13 @@ class Language:
     def day(self, at: date) -> str:
         """A day in words: ``24 November 2026``."""
         return format_date(at, "long", locale=self.locale)
+
+    def span(self, length: timedelta) -> str:
+        """A length of time: ``30 days``, in the largest unit that counts it in whole numbers."""
+        for unit, size in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+            if length >= size and not length % size:
+                return format_unit(length // size, unit, length="long", locale=self.locale)
+        return format_unit(int(length.total_seconds()), "second", length="long", locale=self.locale)
 
     def rule(self, words: str) -> str:
         """A retention rule in this language: ``1 year after the last activity on the ticket``.

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from subjects import Dossier
 from web.pages.languages import NAMES, Language, Languages
 from web.pages.script import script_words
 from web.problems import Problem
@@ -73,6 +74,7 @@ class Pages:
             instant=language.instant,
             day=language.day,
             rule=language.rule,
+            span=language.span,
             script_words=partial(script_words, language),
         )
         environment.filters["kind"] = language.kind
@@ -91,6 +93,10 @@ class Pages:
     def mail(self, template: str, language: Language, **values: Any) -> str:
         """A mail's text in a language: plain, so nothing is escaped."""
         return str(unescape(self.html(template, language, **values)))
+
+    def dossier(self, language: Language, dossier: Dossier) -> str:
+        """All that is held of a person, as a page that needs nothing else: the index of an export."""
+        return self.html("subject.html", language, dossier=dossier)
 
     def answer(
         self, request: web.Request, template: str, *, status: int = 200, link: str | None = None, **values: Any

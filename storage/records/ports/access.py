@@ -78,3 +78,11 @@ class Access(Protocol):
     def end(self, digest: bytes) -> bool:
         """Delete one credential: signing out."""
         ...
+
+
+class Names(Protocol):
+    """What principals are called."""
+
+    def put(self, principal_id: PrincipalId, name_sealed: bytes) -> None:
+        """Put another name in the place of a principal's."""
+        ...

@@ -65,6 +65,10 @@ class Outbox(Protocol):
         """Mails whose time has come, oldest first."""
         ...
 
+    def page(self, *, after: str | None, limit: int) -> Sequence[Mail]:
+        """All mails there are, in the order of their ids."""
+        ...
+
     def put_off(self, mail_id: str, *, next_at: datetime) -> None:
         """A try failed."""
         ...

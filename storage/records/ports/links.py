@@ -82,6 +82,14 @@ class Receipts(Protocol):
         """The receipt of a token."""
         ...
 
+    def of_ticket(self, ticket_id: TicketId) -> Sequence[Receipt]:
+        """A ticket's receipts, oldest first."""
+        ...
+
+    def remove_of_ticket(self, ticket_id: TicketId) -> int:
+        """Delete a ticket's receipts; how many there were."""
+        ...
+
 
 class Codes(Protocol):
     """Codes mailed to a link's recipient: one at a time for a link."""

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from storage.records.ports.access import Access
+from storage.records.ports.access import Access, Names
 from storage.records.ports.attachments import Attachments, Inventory, Quotas
 from storage.records.ports.connectors import Connectors, Hints, SourceFiles, SourceNotes
 from storage.records.ports.disposals import Certificates, Disposals, Holds
@@ -21,6 +21,7 @@ from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.mail import MailDeliveries
 from storage.records.ports.policies import Policies
+from storage.records.ports.recipients import Recipients
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
@@ -44,11 +45,13 @@ class Unit(Protocol):
     links: Links
     grants: Grants
     receipts: Receipts
+    recipients: Recipients
     codes: Codes
     passcode_failures: PasscodeFailures
     journal: Journal
     keys: WrappedKeys
     access: Access
+    names: Names
     leases: Leases
     outbox: Outbox
     answers: Answers

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, UploadId
+from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId, UploadId
 from domain.upload import Upload, UploadPart, UploadState
 
 
@@ -68,6 +68,10 @@ class UploadsFound(Protocol):
 
     def of_receipt(self, receipt_id: ReceiptId) -> Sequence[Upload]:
         """Uploads of a receipt that are no attachments yet, oldest first; none that failed."""
+        ...
+
+    def of_ticket(self, ticket_id: TicketId) -> Sequence[Upload]:
+        """All of a ticket's uploads, oldest first; those that failed too."""
         ...
 
     def count_open(self, link_id: LinkId) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from domain.link import LinkKind
+from storage.records.schema.core import partial
 from storage.records.schema.metadata import METADATA
 from storage.records.schema.types import Id, Instant, Word, Words
 
@@ -30,12 +31,16 @@ links = Table(
     Column("created_by", Id),
     Column("revoked_at", Instant),
     Column("used", Integer, nullable=False),
+    # By what a person finds the links that name them; null also where an older release made the link (subjects/).
+    Column("recipient_digest", LargeBinary(32)),
     CheckConstraint("length(digest) = 32", name="digest"),
     CheckConstraint("used >= 0 AND (max_downloads IS NULL OR used <= max_downloads)", name="used"),
     CheckConstraint("(kind = 'download') = (attachment_id IS NOT NULL)", name="kind"),
 )
 Index(None, links.c.ticket_id, links.c.id)
 Index(None, links.c.attachment_id)
+partial("ix_links_recipient", links.c.recipient_digest, links.c.id, where="recipient_digest IS NOT NULL")
+partial("ix_links_unindexed", links.c.id, where="recipient_sealed IS NOT NULL AND recipient_digest IS NULL")
 
 grants = Table(
     "grants",

@@ -22,6 +22,9 @@ _DISABLE = (
     .where(principals.c.id == bindparam("the_principal"), principals.c.disabled_at.is_(None))
     .values(disabled_at=bindparam("now"))
 )
+_RENAME = (
+    update(principals).where(principals.c.id == bindparam("the_principal")).values(name_sealed=bindparam("new_name"))
+)
 
 _ADD_CREDENTIAL = insert(credentials)
 _CredentialRow: TypeAlias = Row[Any, Any, Any, Any, Any, Any]
@@ -102,3 +105,13 @@ class SqlAccess:
             idle_at=row.idle_at,
             digest=row.digest,
         )
+
+
+class SqlNames:
+    """``ports.access.Names``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, principal_id: PrincipalId, name_sealed: bytes) -> None:
+        self._connection.execute(_RENAME, {"the_principal": principal_id, "new_name": name_sealed})

@@ -47,6 +47,7 @@ _ERASE = (
         or_(
             links.c.revoked_at.is_(None),
             links.c.recipient_sealed.is_not(None),
+            links.c.recipient_digest.is_not(None),
             links.c.note_sealed.is_not(None),
             links.c.passcode_hash.is_not(None),
             links.c.language.is_not(None),
@@ -55,6 +56,7 @@ _ERASE = (
     .values(
         revoked_at=func.coalesce(links.c.revoked_at, bindparam("now", type_=links.c.revoked_at.type)),
         recipient_sealed=null(),
+        recipient_digest=null(),
         note_sealed=null(),
         passcode_hash=null(),
         language=null(),
@@ -98,22 +100,23 @@ class SqlLinks:
             "created_by": link.created_by,
             "revoked_at": link.revoked_at,
             "used": link.used,
+            "recipient_digest": link.recipient_digest,
         }
         self._connection.execute(_ADD, values)
 
     def by_digest(self, digest: bytes) -> Link | None:
         row = self._connection.execute(_BY_DIGEST, {"digest": digest}).one_or_none()
-        return None if row is None else _link(row)
+        return None if row is None else link_of(row)
 
     def get(self, link_id: LinkId, scope: Scope) -> Link | None:
         statement = narrow(_BY_ID, links.c.ticket_id, scope)
         row = self._connection.execute(statement, {"link_id": link_id, **scope_values(scope)}).one_or_none()
-        return None if row is None else _link(row)
+        return None if row is None else link_of(row)
 
     def of_ticket(self, ticket_id: TicketId, scope: Scope) -> Sequence[Link]:
         statement = narrow(_OF_TICKET, links.c.ticket_id, scope)
         values = {"of_ticket_id": ticket_id, **scope_values(scope)}
-        return [_link(row) for row in self._connection.execute(statement, values)]
+        return [link_of(row) for row in self._connection.execute(statement, values)]
 
     def revoke(self, link_id: LinkId, *, at: datetime) -> bool:
         values = {"the_link": link_id, "now": at}
@@ -138,7 +141,8 @@ class SqlLinks:
         return self._connection.execute(_ERASE, values).rowcount
 
 
-def _link(row: Row[Any]) -> Link:
+def link_of(row: Row[Any]) -> Link:
+    """A row of ``links`` as a value."""
     return Link(
         id=row.id,
         kind=row.kind,
@@ -159,4 +163,5 @@ def _link(row: Row[Any]) -> Link:
         created_by=row.created_by,
         revoked_at=row.revoked_at,
         used=row.used,
+        recipient_digest=row.recipient_digest,
     )

@@ -19,6 +19,12 @@ _WAITING = (
     .order_by(outbox.c.next_at, outbox.c.id)
     .limit(bindparam("how_many"))
 )
+_PAGE = (
+    select(*columns_of(outbox, Mail))
+    .where(outbox.c.id > bindparam("after"))
+    .order_by(outbox.c.id)
+    .limit(bindparam("n"))
+)
 _PUT_OFF = (
     update(outbox)
     .where(outbox.c.id == bindparam("the_mail"))
@@ -40,6 +46,9 @@ class SqlOutbox:
 
     def waiting(self, now: datetime, *, limit: int) -> Sequence[Mail]:
         return [Mail(*row) for row in self._connection.execute(_WAITING, {"now": now, "how_many": limit})]
+
+    def page(self, *, after: str | None, limit: int) -> Sequence[Mail]:
+        return [Mail(*row) for row in self._connection.execute(_PAGE, {"after": after or "", "n": limit})]
 
     def put_off(self, mail_id: str, *, next_at: datetime) -> None:
         self._connection.execute(_PUT_OFF, {"the_mail": mail_id, "new_next_at": next_at})

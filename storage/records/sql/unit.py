@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from storage.records.ports.access import Access
+from storage.records.ports.access import Access, Names
 from storage.records.ports.attachments import Attachments, Inventory, Quotas
 from storage.records.ports.connectors import Connectors, Hints, SourceFiles, SourceNotes
 from storage.records.ports.disposals import Certificates, Disposals, Holds
@@ -14,11 +14,12 @@ from storage.records.ports.keys import WrappedKeys
 from storage.records.ports.links import Codes, Grants, Links, PasscodeFailures, Receipts
 from storage.records.ports.mail import MailDeliveries
 from storage.records.ports.policies import Policies
+from storage.records.ports.recipients import Recipients
 from storage.records.ports.restores import Restores
 from storage.records.ports.tables import Tables
 from storage.records.ports.tickets import Organisations, Tickets
 from storage.records.ports.uploads import UploadParts, Uploads, UploadsFound
-from storage.records.sql.access import SqlAccess
+from storage.records.sql.access import SqlAccess, SqlNames
 from storage.records.sql.answers import SqlAnswers
 from storage.records.sql.attachments import SqlAttachments
 from storage.records.sql.certificates import SqlCertificates
@@ -39,6 +40,7 @@ from storage.records.sql.passcodes import SqlPasscodeFailures
 from storage.records.sql.policies import SqlPolicies
 from storage.records.sql.quotas import SqlQuotas
 from storage.records.sql.receipts import SqlReceipts
+from storage.records.sql.recipients import SqlRecipients
 from storage.records.sql.restores import SqlRestores
 from storage.records.sql.site import SqlSite
 from storage.records.sql.source_files import SqlSourceFiles
@@ -69,12 +71,14 @@ class SqlUnit:
         "leases",
         "links",
         "mail_deliveries",
+        "names",
         "organisations",
         "outbox",
         "passcode_failures",
         "policies",
         "quotas",
         "receipts",
+        "recipients",
         "restores",
         "site",
         "source_files",
@@ -99,11 +103,13 @@ class SqlUnit:
         self.links: Links = SqlLinks(connection)
         self.grants: Grants = SqlGrants(connection)
         self.receipts: Receipts = SqlReceipts(connection)
+        self.recipients: Recipients = SqlRecipients(connection)
         self.codes: Codes = SqlCodes(connection)
         self.passcode_failures: PasscodeFailures = SqlPasscodeFailures(connection)
         self.journal: Journal = SqlJournal(connection)
         self.keys: WrappedKeys = SqlWrappedKeys(connection)
         self.access: Access = SqlAccess(connection)
+        self.names: Names = SqlNames(connection)
         self.leases: Leases = SqlLeases(connection)
         self.outbox: Outbox = SqlOutbox(connection)
         self.answers: Answers = SqlAnswers(connection)

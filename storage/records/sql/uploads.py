@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, UploadId
+from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId, UploadId
 from domain.upload import Upload, UploadState
+from storage.records.schema.links import links
 from storage.records.schema.uploads import upload_parts, uploads
 from storage.records.sql.rows import columns_of, values_of
 
@@ -46,6 +47,10 @@ _EXPIRED = (
 _WANTED_OF = _SELECT.where(_c.holder == bindparam("the_holder"), _c.wanted == bindparam("yes"))
 _OF_ATTACHMENT = _SELECT.where(_c.attachment_id == bindparam("the_attachment_id"))
 _OF_RECEIPT = _SELECT.where(_c.receipt_id == bindparam("the_receipt_id"), _c.state.in_(_UNFINISHED)).order_by(_c.id)
+# By its links: there is an index of those.
+_OF_TICKET = _SELECT.where(
+    _c.link_id.in_(select(links.c.id).where(links.c.ticket_id == bindparam("the_ticket_id")))
+).order_by(_c.id)
 _COUNT_OPEN = select(func.count()).where(_c.link_id == bindparam("the_link_id"), _c.state.in_(_UNFINISHED))
 
 
@@ -109,6 +114,9 @@ class SqlUploadsFound:
 
     def of_receipt(self, receipt_id: ReceiptId) -> Sequence[Upload]:
         return self._all(_OF_RECEIPT, the_receipt_id=receipt_id)
+
+    def of_ticket(self, ticket_id: TicketId) -> Sequence[Upload]:
+        return self._all(_OF_TICKET, the_ticket_id=ticket_id)
 
     def count_open(self, link_id: LinkId) -> int:
         return int(self._connection.execute(_COUNT_OPEN, {"the_link_id": link_id}).scalar_one())

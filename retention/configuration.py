@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from domain.errors import Misconfigured
 from retention.period import Period
 from retention.rules import CUSTOMER, OTHER, Conditions, Ground, Rule
-from retention.spans import SPANS, AfterClosed, AfterContract, AfterLastActivity, AfterOpened
+from retention.spans import DELETED, SPANS, AfterClosed, AfterContract, AfterDeleted, AfterLastActivity, AfterOpened
 
 MOST_RULES = 100
-_KEYS = {"time_zone", "customers", "others", "rules", "hold_review"}
+_KEYS = {"time_zone", "customers", "others", "deleted", "rules", "hold_review"}
+DELETED_KEPT = "P30D"
 _CLASSES = {"customers": CUSTOMER, "others": OTHER}
 _CONDITIONS = {
     "class": "classes",
@@ -44,13 +45,14 @@ def read(mapping: Mapping[str, Any]) -> Read:
             _wrong(f"retention.{key}", "there is no such setting")
     zone = _zone(mapping.get("time_zone", "UTC"))
     rules = [
-        _short("customers", mapping.get("customers", "P1Y"), AfterContract.basis, [*SPANS]),
+        _short("customers", mapping.get("customers", "P1Y"), AfterContract.basis, _of_customers()),
         _short(
             "others",
             mapping.get("others", "P1Y"),
             AfterLastActivity.basis,
             [AfterLastActivity.basis, AfterClosed.basis, AfterOpened.basis],
         ),
+        _deleted(mapping.get("deleted", DELETED_KEPT)),
     ]
     more = mapping.get("rules", [])
     if not isinstance(more, Sequence) or isinstance(more, str):
@@ -70,6 +72,10 @@ def written(rules: Sequence[Rule], zone: ZoneInfo) -> dict[str, Any]:
     document: dict[str, Any] = {"time_zone": zone.key}
     for rule in rules:
         said: dict[str, Any] = {"after": rule.span.basis}
+        if rule.short and rule.conditions.standings is not None:
+            if rule.span.period.text != DELETED_KEPT:
+                document[rule.name] = rule.span.period.text
+            continue
         if rule.short:
             said["period"] = rule.span.period.text
             if rule.ground is not _ground_of(rule.span.basis):
@@ -111,6 +117,16 @@ def _short(name: str, value: Any, basis: str, allowed: Sequence[str]) -> Rule:
     return Rule(name, span, ground or _ground_of(basis), conditions, short=True)
 
 
+def _of_customers() -> list[str]:
+    return [basis for basis in SPANS if basis != AfterDeleted.basis]
+
+
+def _deleted(value: Any) -> Rule:
+    """The rule of what was deleted in its own system: a policy, so that law and contract keep it all the same."""
+    span = AfterDeleted(_period("retention.deleted", value))
+    return Rule("deleted", span, Ground.POLICY, Conditions(standings=DELETED), short=True)
+
+
 def _ground_of(basis: str) -> Ground:
     return Ground.CONTRACT if basis == AfterContract.basis else Ground.POLICY
 
@@ -131,7 +147,9 @@ def _rule(key: str, said: Any) -> Rule:
         _wrong(f"{key}.decision", "one line of at most 200 characters")
     basis = _one_of(f"{key}.after", said["after"], [*SPANS])
     ground = Ground(_one_of(f"{key}.ground", said["ground"], [*Ground]))
-    found = {field: _words(f"{key}.{word}", said[word], word) for word, field in _CONDITIONS.items() if word in said}
+    found: dict[str, Any] = {
+        field: _words(f"{key}.{word}", said[word], word) for word, field in _CONDITIONS.items() if word in said
+    }
     for word in found.get("classes", ()):
         _one_of(f"{key}.class", word, [CUSTOMER, OTHER])
     if basis == AfterContract.basis and found.setdefault("classes", frozenset({CUSTOMER})) != {CUSTOMER}:

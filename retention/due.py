@@ -16,6 +16,12 @@ from storage.records import Unit
 
 DecideIn = Callable[[Unit], Decide]
 """The policy that is in force in a transaction: it changes under a running service, and on other nodes."""
+Fresh = Callable[[Unit, Ticket], None]
+"""Raises FactsStale where what is known of a ticket is too old to erase anything by (S-69)."""
+
+
+def _always(unit: Unit, ticket: Ticket) -> None:
+    """Nobody speaks for tickets but those who put them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,13 @@ class Why:
 class Outlook:
     """Answers by the policy of now, not by dates stored earlier. Works in the caller's transaction."""
 
-    def __init__(self, decide: DecideIn) -> None:
+    def __init__(self, decide: DecideIn, fresh: Fresh = _always) -> None:
         self._decide = decide
+        self._fresh = fresh
+
+    def check_fresh(self, unit: Unit, ticket: Ticket) -> None:
+        """Raises FactsStale where what is known of a ticket is too old to erase anything by (S-69)."""
+        self._fresh(unit, ticket)
 
     def destiny(self, unit: Unit, ticket: Ticket) -> Destiny:
         """What becomes of a ticket's files, by the facts known now."""

@@ -55,6 +55,7 @@ class Expired:
         if destiny.due_at is None or destiny.due_at > report.now:
             unit.tickets.put(redated(ticket, destiny))
             return False
+        self._outlook.check_fresh(unit, ticket)
         self.erase(unit, actor, ticket, destiny)
         return True
 

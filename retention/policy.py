@@ -57,6 +57,8 @@ class Policy:
             f"{name}={rule.words}" + (f" by {rule.ground}" if "ground" in said[key] else "")
             for rule, name, key in zip(self.rules, (CUSTOMER, OTHER), ("customers", "others"), strict=False)
         ]
+        if "deleted" in said:
+            parts.append(f"deleted={said['deleted']}")
         more = [json.dumps(one, ensure_ascii=False, sort_keys=True) for one in said.get("rules", ())]
         return "; ".join([*parts, *more, f"zone={self.zone.key}"])
 

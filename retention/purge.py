@@ -20,7 +20,7 @@ from keys import Keys, Lease, LeaseLost, LeaseTaken
 from retention.brakes import Brakes
 from retention.certificates import CertificateDesk
 from retention.claim import Claim, Reason, recall
-from retention.due import DecideIn, Outlook
+from retention.due import DecideIn, Fresh, Outlook
 from retention.erasure import Erasure, Steps, only
 from retention.expired import Expired
 from retention.joining import JOINERS, led, say_led
@@ -62,16 +62,18 @@ class Purge:
         pace: Pace = PACE,
         together: bool = False,
         clearing: Clearing | None = None,
+        fresh: Fresh | None = None,
     ) -> None:
         """``together``: whether a run that finds another node's at work helps it, instead of being refused.
-        ``clearing``: the store of blobs, where it removes many at once."""
+        ``clearing``: the store of blobs, where it removes many at once. ``fresh`` is asked in each claim's transaction.
+        """
         self._records = records
         self._together = together
         self._log = journal
         self._clock = clock
         self._brakes = brakes
         self._pace = pace
-        self._outlook = Outlook(decide)
+        self._outlook = Outlook(decide) if fresh is None else Outlook(decide, fresh)
         self._erasure = Erasure(
             records, blobs, keys, journal, certificates=certificates, clock=clock, steps=steps, clearing=clearing
         )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from domain.ticket import Organisation, Ticket
+from domain.ticket import Organisation, Standing, Ticket
 from retention.spans import Span
 
 CUSTOMER = "customer"
@@ -36,6 +36,8 @@ class Conditions:
     connectors: frozenset[str] | None = None
     tags: frozenset[str] | None = None
     organisations: frozenset[str] | None = None
+    standings: frozenset[Standing] | None = None
+    """Where the ticket stands in its own system: for the rule of deleted ones alone, no configuration names it."""
 
     def match(self, ticket: Ticket, organisation: Organisation | None, retention_class: str) -> bool:
         """Whether the rule is for that ticket."""
@@ -44,6 +46,7 @@ class Conditions:
             and (self.channels is None or (ticket.channel or "").casefold() in self.channels)
             and (self.connectors is None or ticket.connector in self.connectors)
             and (self.tags is None or not self.tags.isdisjoint(tag.casefold() for tag in ticket.tags))
+            and (self.standings is None or ticket.standing in self.standings)
             and (self.organisations is None or (organisation is not None and organisation.ref in self.organisations))
         )
 

@@ -135,6 +135,7 @@ class Run:
             if ticket.purge_due_at != destiny.due_at:
                 unit.tickets.put(redated(ticket, destiny))
             return None
+        self._outlook.check_fresh(unit, ticket)
         return self._erasure.begin(unit, self.actor, attachment, Reason.RETENTION, destiny)
 
     def _carry_through(self, claims: Sequence[Claim]) -> None:

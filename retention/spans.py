@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
-from domain.ticket import Organisation, Ticket, TicketStatus
+from domain.ticket import Organisation, Standing, Ticket, TicketStatus
 from retention.period import Period, first_instant, same_time_on
 
 
@@ -97,6 +97,25 @@ class AfterOpened:
         return None if ticket.opened_at is None else same_time_on(ticket.opened_at, zone, self.period)
 
 
-SPANS: Mapping[str, type[AfterContract | AfterLastActivity | AfterClosed | AfterOpened]] = {
-    span.basis: span for span in (AfterContract, AfterLastActivity, AfterClosed, AfterOpened)
+@dataclass(frozen=True, slots=True)
+class AfterDeleted:
+    """Kept for ``period`` after the ticket was deleted in its own system, to the same time of day; one that is there,
+    or came back, is kept."""
+
+    basis: ClassVar[str] = "deleted"
+    period: Period
+
+    @property
+    def words(self) -> str:
+        return f"{self.period} after deleted in its own system"
+
+    def due_at(self, ticket: Ticket, organisation: Organisation | None, zone: ZoneInfo) -> datetime | None:
+        if ticket.standing not in DELETED or ticket.standing_since is None:
+            return None
+        return same_time_on(ticket.standing_since, zone, self.period)
+
+
+DELETED = frozenset({Standing.TRASHED, Standing.GONE})
+SPANS: Mapping[str, type[AfterContract | AfterLastActivity | AfterClosed | AfterOpened | AfterDeleted]] = {
+    span.basis: span for span in (AfterContract, AfterLastActivity, AfterClosed, AfterOpened, AfterDeleted)
 }

@@ -114,7 +114,7 @@ class Connectors:
                 try:
                     made = self._maker(frame.kind)(section)
                 except Misconfigured as error:
-                    where = f"connectors.{name}" + (f".{error.facts['field']}" if "field" in error.facts else "")
+                    where = f"connectors.{name}" + (f".{error.field}" if error.field else "")
                     raise Misconfigured(f"connectors.{name}: {error.detail}", field=where) from error
                 self._made[name, number] = made
             return made

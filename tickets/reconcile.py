@@ -220,7 +220,7 @@ class _Run:
             try:
                 self._facts.take_organisation(unit, SYSTEM, fact, read_at=began)
             except BadInput as error:
-                refused.append(str(error.facts.get("field", error.code)))
+                refused.append(error.field or error.code)
         row = replace(self._row(unit), organisations_cursor=page.cursor)
         unit.connectors.put(replace(row, organisations_at=began) if page.last else row)
         return refused
@@ -258,7 +258,7 @@ class _Run:
         try:
             self._count(self._records.write(partial(self._apply, tickets=[source], read_at=read_at)))
         except (BadInput, StateConflict) as error:
-            field = str(error.facts.get("field", error.code))
+            field = error.field or error.code
             log.warning("ticket refused", extra={"connector": self._name, "field": field})
             self._round.refuse(source.id, field)
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from domain.errors import IncompleteBody, TooSlow
+from domain.errors import IncompleteBody, OffsetConflict, TooSlow
 from transfer import Slot, pieces
 from web.connection import Connection
 from web.pace import Pace
@@ -31,6 +31,9 @@ LOOK = 1.0
 REST_BYTES = 1 << 20
 REST_SECONDS = 5.0
 """What is still taken in of a refused body, so that its sender reads the answer (S-3)."""
+STALE_BYTES = 128 << 10
+"""As much, of what is sent from another offset than the upload's: its sender has to ask for that anyway, and a browser
+that sends it again by itself is to notice soon."""
 CUT: web.RequestKey[bool] = web.RequestKey("body-cut", bool)
 """Bytes of the request's body are left on the wire: no other request can follow on this connection."""
 
@@ -106,8 +109,11 @@ class Body:
         body = self._pieces()
         try:
             return work(body)
+        except OffsetConflict:
+            self._take_rest(STALE_BYTES)
+            raise
         except BaseException:
-            self._take_rest()
+            self._take_rest(REST_BYTES)
             raise
         finally:
             body.close()
@@ -158,11 +164,10 @@ class Body:
         self._left -= got
         return got
 
-    def _take_rest(self) -> None:
-        """Of a refused body, so that its sender comes to reading the answer; of one that does not come, nothing."""
+    def _take_rest(self, most: int) -> None:
+        """Of a refused body ``most`` bytes, so that its sender comes to reading the answer; if they come."""
         room = memoryview(bytearray(64 << 10))
         until = time.monotonic() + REST_SECONDS
-        most = REST_BYTES
         try:
             while self._left and most > 0 and not self._dry and time.monotonic() < until:
                 most -= self._receive(room[: min(len(room), self._left, most)])

@@ -19,7 +19,7 @@ from web.digests import CONTENT, REPR, announced, repr_field, repr_wanted
 from web.dispatch import respond
 from web.intake import go_on
 from web.requester import SentFileOut, SentOut, sent_out
-from web.resumable_desk import RECEIPT, Desk, body_size
+from web.resumable_desk import RECEIPT, Desk, body_size, where_it_stands
 from web.spec import Reply
 
 PROBLEM_TYPES = "https://iana.org/assignments/http-problem-types#"
@@ -75,11 +75,10 @@ async def offset(request: web.Request) -> web.StreamResponse:
         fields.OFFSET: str(upload.offset),
         fields.COMPLETE: fields.flag(complete=upload.state is not UploadState.OPEN),
         fields.LIMIT: _limit(desk, upload),
-        "Cache-Control": "no-store",
     }
     if upload.length is not None:
         headers[fields.LENGTH] = str(upload.length)
-    return web.Response(status=204, headers=headers)
+    return where_it_stands(204, headers)
 
 
 async def append(request: web.Request) -> web.StreamResponse:

@@ -27,6 +27,14 @@ SMALL = 64 << 10
 Chunks = Iterable[bytes | memoryview]
 
 
+def where_it_stands(status: int, headers: dict[str, str]) -> web.Response:
+    """The answer to a question for an offset. Its connection closes: on one that was kept, browsers and libraries send
+    an append that broke off again by themselves, from the old offset; on a new one they tell their caller."""
+    response = web.Response(status=status, headers=headers | {"Cache-Control": "no-store"})
+    response.force_close()
+    return response
+
+
 def body_size(request: web.Request) -> int | None:
     """Bytes of the body; None where it does not say."""
     if "Transfer-Encoding" in request.headers:

@@ -15,7 +15,7 @@ from web import tus_fields as fields
 from web.digests import CONTENT, REPR, announced
 from web.dispatch import respond
 from web.idempotency import once_of
-from web.resumable_desk import Desk, body_size
+from web.resumable_desk import Desk, body_size, where_it_stands
 from web.spec import Reply
 
 
@@ -136,7 +136,7 @@ async def offset(request: web.Request) -> web.StreamResponse:
     check_version(request)
     desk = await Desk.of(request)
     upload = await desk.find(desk.upload)
-    told = {fields.OFFSET: str(upload.offset), "Cache-Control": "no-store"}
+    told = {fields.OFFSET: str(upload.offset)}
     if upload.length is None:
         told[fields.DEFER] = "1"
     else:
@@ -147,7 +147,7 @@ async def offset(request: web.Request) -> web.StreamResponse:
         told[fields.METADATA] = metadata
     if concat is not None:
         told[fields.CONCAT] = concat
-    return web.Response(status=200, headers=told | _expiry(upload))
+    return where_it_stands(200, told | _expiry(upload))
 
 
 async def append(request: web.Request) -> web.StreamResponse:

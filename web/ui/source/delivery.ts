@@ -34,6 +34,15 @@ export interface Desk {
 
 const SECOND = 1000;
 const DELAYS = [0.5, 1, 2, 5, 10, 20, ...Array<number>(60).fill(30)].map((delay) => delay * SECOND);
+/** Longer than that no server's wish to be left alone is heeded. */
+const LONGEST = 120 * SECOND;
+/**
+ * Bytes in one request. A line that breaks costs none of them; of a server that dies in the midst, what that request brought is
+ * sent again. What comes in one request is stored once, in several twice.
+ */
+const PIECE = 128 << 20;
+/** What is right at another time: too slow a line, another offset, busy with the last request of ours, too early. */
+const LATER = [408, 409, 423, 425];
 /** States in which leaving the page would break something off. */
 const BUSY = new Set<State>(["queued", "starting", "sending", "waiting", "confirming"]);
 
@@ -127,7 +136,7 @@ export class Delivery {
         }).catch(() => null);
         this.sent = kept.sent;
         // Not reached, busy, or only told to those who know the passcode, which is asked for later.
-        if (!answer || [403, 423, 429].includes(answer.status) || answer.status >= 500) return true;
+        if (!answer || [403, 429, ...LATER].includes(answer.status) || answer.status >= 500) return true;
         if (!answer.ok) return false;
         this.sent = Number(answer.headers.get("Upload-Offset"));
         return this.sent < this.size;
@@ -140,17 +149,24 @@ export class Delivery {
 
     #carry(file: File): Upload {
         const kept = memory.recall(this.key);
+        const once = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16)).join("");
         const upload = new Upload(file, {
-            endpoint: this.desk.address,
+            // Told nothing of an upload that is known, tus-js-client would begin another and send all of it again.
+            endpoint: kept ? null : this.desk.address,
             uploadUrl: kept ? `${this.desk.address}/${kept.upload}` : null,
             metadata: this.desk.receipt ? { filename: this.name, receipt: this.desk.receipt } : { filename: this.name },
-            retryDelays: DELAYS,
+            chunkSize: PIECE,
+            retryDelays: [...DELAYS],
             // The page remembers for itself, without the link's token.
             storeFingerprintForResuming: false,
+            // An upload that was begun, and nobody heard of it, is that of the next try: it holds a place of the link.
+            onBeforeRequest: (request) => {
+                if (request.getMethod() === "POST") request.setHeader("Idempotency-Key", once);
+            },
             onAfterResponse: (_, answer) => this.#heard(answer),
             onUploadUrlAvailable: () => this.#known(upload.url ?? ""),
             onProgress: (sent) => this.#progress(sent),
-            onShouldRetry: (error) => this.#again(error as DetailedError),
+            onShouldRetry: (error, attempt, { retryDelays }) => this.#again(error as DetailedError, attempt, retryDelays ?? []),
             onError: (error) => this.#failed(error as DetailedError),
             onSuccess: () => {
                 memory.forget(this.key);
@@ -167,6 +183,7 @@ export class Delivery {
 
     #known(address: string): void {
         this.made = true;
+        if (this.#upload) this.#upload.options.endpoint = null;
         const upload = new URL(address, location.href).pathname.split("/").pop() ?? "";
         const { name, size, modified } = this;
         memory.remember(this.key, { upload, name, size, modified, sent: this.sent, at: Date.now() }, this.desk.receipt);
@@ -183,20 +200,30 @@ export class Delivery {
         this.#become(sent < this.size ? "sending" : "confirming");
     }
 
-    #again(error: DetailedError): boolean {
-        const status = error.originalResponse?.getStatus() ?? 0;
+    #again(error: DetailedError, attempt: number, delays: number[]): boolean {
+        const answer = error.originalResponse;
+        const status = answer?.getStatus() ?? 0;
         // Too many passcodes are not mended by one more try; too many requests are.
-        const busy = [409, 423].includes(status) || (status === 429 && (this.made || !this.desk.passcode));
-        if (!status || busy || (status > 500 && status !== 507)) {
-            this.pace.restart(this.sent);
-            this.#become("waiting");
-            return true;
-        }
-        return false;
+        const busy = LATER.includes(status) || (status === 429 && (this.made || !this.desk.passcode));
+        if (status && !busy && (status <= 500 || status === 507)) return false;
+        if (problem(answer?.getBody() ?? "") === "too-many") return false;
+        const wish = Number(answer?.getHeader("Retry-After")) * SECOND || 0;
+        delays[attempt] = Math.max(delays[attempt] ?? 0, Math.min(wish, LONGEST));
+        this.pace.restart(this.sent);
+        this.#become("waiting");
+        return true;
     }
 
     #failed(error: DetailedError): void {
         const status = error.originalResponse?.getStatus() ?? 0;
+        if ([404, 410].includes(status) && error.originalRequest?.getMethod() === "HEAD") {
+            // The upload is gone; whether the link is, a new one shows.
+            memory.forget(this.key);
+            this.#upload = null;
+            this.sent = 0;
+            this.#become("queued");
+            return;
+        }
         const cause = problem(error.originalResponse?.getBody() ?? "");
         if (cause === "passcode") {
             this.#upload = null;

@@ -84,6 +84,15 @@ def cleared() -> Iterator[None]:
 
 
 @contextmanager
+def on_engines() -> Iterator[dict[str, str]]:
+    """The settings of a new site on PostgreSQL and Ceph, whatever the run stands on; gone at the end."""
+    with closing(Engines()) as engines, ExitStack() as stack:
+        made = OnEngines(engines)
+        stack.callback(made.remove)
+        yield {name.removeprefix("BILAGA_"): value for name, value in made.environment.items()}
+
+
+@contextmanager
 def ended() -> Iterator[None]:
     """At the end there is no ground any more, and nothing of what they shared."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 PIECE = 1 << 16
 AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER for a connection that ends with a reset instead of a goodbye."""
+UNSENT = 1 << 17
+"""Bytes that may lie here on their way to the target: a reset loses them, as a line does, and a line holds little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,13 @@ class Faults:
     cut_up: int | None = None
     cut_down: int | None = None
     """The connection is reset when so many bytes have passed that way."""
+    lose: bytes | None = None
+    """The connection is reset instead of passing an answer on that begins like this."""
     corrupt_up: int | None = None
     corrupt_down: int | None = None
     """The byte at this offset is another one."""
     times: int | None = 1
-    """How often connections are cut and bytes corrupted; None: whenever it comes to it."""
+    """How often connections are cut, answers lost and bytes corrupted; None: whenever it comes to it."""
 
 
 NONE = Faults()
@@ -53,7 +58,7 @@ class Proxy:
     def __init__(self, target: str) -> None:
         """``target``: any address with a host and a port; ``url`` is the same one through the proxy."""
         parts = urlsplit(target)
-        self._target = (parts.hostname, parts.port)
+        self.aim(target)
         self._loop = asyncio.new_event_loop()
         self._faults = NONE
         self._epoch = 0
@@ -83,10 +88,9 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def aim(self, target: str) -> None:
-        """From now on connections go to another target."""
-        parts = urlsplit(target)
-        self._target = (parts.hostname, parts.port)
+    def aim(self, *targets: str) -> None:
+        """From now on connections go to the first of these targets, and after each cut to the next one, in turn."""
+        self._targets = deque((parts.hostname, parts.port) for parts in map(urlsplit, targets))
 
     def set(self, faults: Faults) -> None:
         """From now on these faults, for connections that are open as well; what was there before is over."""
@@ -147,7 +151,7 @@ class Proxy:
         connection = _Connection(self._strike, self._pace)
         self._open.add(connection)
         try:
-            await connection.run(reader, writer, self._target)
+            await connection.run(reader, writer, self._targets[0])
         finally:
             self._open.discard(connection)
 
@@ -162,6 +166,9 @@ class Proxy:
             way.epoch, way.passed = self._epoch, 0
         begin, way.passed = way.passed, way.passed + len(piece)
         up = way.up
+        lose = self._faults.lose
+        if lose is not None and not up and piece.startswith(lose) and self._once():
+            return b"", True
         corrupt = self._faults.corrupt_up if up else self._faults.corrupt_down
         if corrupt is not None and begin <= corrupt < way.passed and self._once():
             at = corrupt - begin
@@ -169,6 +176,7 @@ class Proxy:
         cut = self._faults.cut_up if up else self._faults.cut_down
         if cut is not None and way.passed >= cut and self._once():
             piece = piece[: max(0, cut - begin)]
+            self._targets.rotate(-1)
             self.sent_up += len(piece) if up else 0
             return piece, True
         self.sent_up += len(piece) if up else 0
@@ -230,6 +238,7 @@ class _Connection:
             with suppress(OSError):
                 self._writers.append((await opening)[1])
             raise
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
         self._writers.append(writer)
         return reader
 

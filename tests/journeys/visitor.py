@@ -54,10 +54,10 @@ class Visitor:
     def row(self, name: str) -> Locator:
         return self.page.locator("bilaga-file").filter(has_text=name)
 
-    def says(self, name: str, words: str | re.Pattern[str]) -> None:
+    def says(self, name: str, words: str | re.Pattern[str], *, within: float = SECONDS) -> None:
         """Wait until a file's row says so."""
         expect(self.row(name).locator("[data-part=state]")).to_have_text(
-            words if isinstance(words, re.Pattern) else re.compile(re.escape(words)), timeout=SECONDS * 1000
+            words if isinstance(words, re.Pattern) else re.compile(re.escape(words)), timeout=within * 1000
         )
 
     def slow(self, bytes_a_second: int) -> None:

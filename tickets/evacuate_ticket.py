@@ -31,7 +31,7 @@ from domain.source import SourceFileRow, SourceFileState
 from storage.records import Unit
 from tickets.desk import Desk, SourceFile, SourceTicket, Standing
 from tickets.evacuate_note import infected_note, moved_note
-from tickets.evacuated import COMES_BACK, Brought, Errand, EvacuationReport, Kept, Left, Proof
+from tickets.evacuated import AFTER_ITS_NOTE, COMES_BACK, Brought, Errand, EvacuationReport, Kept, Left, Proof
 
 log = logging.getLogger(__name__)
 TRIES = 3
@@ -160,7 +160,8 @@ class TicketEvacuation:
         if row.state is _S.DELETED:  # it was gone, and is back
             return replace(row, state=_S.NOTED, reason=None)
         if row.state is _S.LEFT and (self._again or row.reason in COMES_BACK):
-            return replace(row, state=_S.SEEN if row.attachment_id is None else _S.KEPT, reason=None, attempts=0)
+            state = _S.NOTED if row.reason in AFTER_ITS_NOTE else _S.SEEN if row.attachment_id is None else _S.KEPT
+            return replace(row, state=state, reason=None, attempts=0)
         return row
 
     # -- seen → kept ---------------------------------------------------------------------------------------------------
@@ -336,15 +337,16 @@ class TicketEvacuation:
 
     def _put_off_open(self, ticket_id: TicketId) -> None:
         """What is still on its way is not looked at again at once."""
+        states = OPEN if self._delete else OPEN[:2]
 
         def work(unit: Unit) -> None:
             for row in unit.source_files.of_ticket(ticket_id):
-                if row.connector == self._connector and row.state in OPEN:
+                if row.connector == self._connector and row.state in states:
                     self._guard(unit)
                     pause = min(PUT_OFF * 2 ** min(row.attempts, 10), MOST_PUT_OFF)
                     unit.source_files.put(replace(row, attempts=row.attempts + 1, next_at=self._clock() + pause))
 
-        if any(self._rows(ticket_id, state) for state in OPEN):
+        if any(self._rows(ticket_id, state) for state in states):
             self._records.write(work)
 
     def _stepped(self, row: SourceFileRow, state: SourceFileState) -> SourceFileRow:

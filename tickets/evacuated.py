@@ -39,6 +39,10 @@ COMES_BACK = frozenset({Left.VANISHED, Left.TICKET_GONE, Left.TICKET_AWAY})
 """What is left for one of these is taken up again where it is listed again."""
 
 
+AFTER_ITS_NOTE = frozenset({Left.CHANGED, Left.LOCKED, Left.ERASED, Left.DAMAGED, Left.NOT_DELETED})
+"""What only a file is left for that is kept and told of already."""
+
+
 class Proof(StrEnum):
     """What there is to show for a file that was taken in."""
 

@@ -114,7 +114,8 @@ def _files(where: Mapping[str, Any], ticket_id: str, part: str | None) -> list[S
         SourceFile(
             id=str(one["id"]),
             ticket_id=ticket_id,
-            name=str(one.get("name") or ""),
+            # Half of a pair of surrogates is a character of JSON and of nothing else.
+            name=str(one.get("name") or "").encode(errors="replace").decode(),
             media_type=one.get("content_type"),
             size=_size(one),
             address=str(one.get("attachment_url") or ""),

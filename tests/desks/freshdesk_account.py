@@ -288,7 +288,7 @@ class Account(People):
 
     def signed_address(self, file: Stored) -> str:
         """As S3 signs one: it opens for whoever has it, until its time is over."""
-        path = f"/data/helpdesk/attachments/production/{file.id}/original/{quote(file.name, safe='')}"
+        path = f"/data/helpdesk/attachments/production/{file.id}/original/{quote(file.name, safe='', errors='replace')}"
         date = self.clock().strftime("%Y%m%dT%H%M%SZ")
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",

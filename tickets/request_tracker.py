@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.clock import Clock, system_clock
-from domain.errors import BilagaError, DeskRefused, Misconfigured, NotFound
+from domain.errors import BilagaError, DeskRefused, DeskUnavailable, Misconfigured, NotFound
 from tickets.answers import MOST_PAGES, entries, instant, number, place, record, records
 from tickets.connectors import Made
 from tickets.desk import Check, Deletion, Message, OrganisationPage, Page, SourceFile, SourceTicket, Standing
@@ -233,13 +233,21 @@ class RequestTracker:
     def read(self, file: SourceFile) -> Iterator[Iterator[bytes]]:
         """As ``Desk.read``. The answer is half as long again as the file, and has its header fields beside."""
         limit = None if file.size is None else file.size * 3 // 2 + (1 << 20)
-        with self._outgoing.stream(f"{API}/attachment/{_number(file.id)}", authorised=True, limit=limit) as pieces:
-            yield content(pieces)
+        try:
+            with self._outgoing.stream(f"{API}/attachment/{_number(file.id)}", authorised=True, limit=limit) as pieces:
+                yield content(pieces)
+        except DeskUnavailable as error:
+            # RT stumbles over an attachment that is not there any more.
+            if error.facts.get("status") == 500 and not self._is_there(file):
+                raise FileNotFoundError from error
+            raise
 
     def delete(self, file: SourceFile) -> Deletion:
         """As ``Desk.delete``: it looks, and that is all RT lets anybody do from outside."""
-        there = any(one.id == file.id for one in self.files(file.ticket_id))
-        return Deletion(gone=False, reason=KEPT) if there else Deletion(gone=True)
+        return Deletion(gone=False, reason=KEPT) if self._is_there(file) else Deletion(gone=True)
+
+    def _is_there(self, file: SourceFile) -> bool:
+        return any(one.id == file.id for one in self.files(file.ticket_id))
 
     # -- what is said --------------------------------------------------------------------------------------------------
     def write(self, ticket_id: str, message: Message) -> str:
@@ -249,9 +257,11 @@ class RequestTracker:
                 return str(pointed(item.get("TransactionId")))
         path = "correspond" if message.public else "comment"
         body = {"Subject": f"Bilaga {message.marker}", "Content": message.html, "ContentType": "text/html"}
-        reply = self._call("POST", f"/ticket/{_number(ticket_id)}/{path}", body=body, expect=(200, 201, 404))
-        if reply.status == 404:
-            raise NotFound
+        reply = self._call("POST", f"/ticket/{_number(ticket_id)}/{path}", body=body, expect=(200, 201, 400, 404))
+        if reply.status >= 400:
+            if self._call("GET", f"/ticket/{_number(ticket_id)}", expect=(200, 404)).status == 404:
+                raise NotFound
+            raise DeskRefused(f"{NAME} does not take a {path} on a ticket.")
         return reply.headers.get("location", "").rstrip("/").rpartition("/")[2]
 
     # -- trying it out -------------------------------------------------------------------------------------------------

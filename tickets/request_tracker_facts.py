@@ -162,7 +162,7 @@ def _organisation_name(item: Mapping[str, Any], reading: Reading, requestor: Map
         return UNSAID
     if reading.organisation.startswith(FIELD):
         return identifier(custom_field(item, reading.organisation.removeprefix(FIELD)))
-    if requestor and not {"Organization", "EmailAddress"} <= set(requestor):
+    if not {"Organization", "EmailAddress"} <= set(requestor):
         return UNSAID  # we were not told
     if reading.organisation == USER:
         return identifier(line(requestor.get("Organization"), MAX_NAME))

@@ -1,4 +1,4 @@
-"""A real Request Tracker, as ``services/request-tracker.sh`` started it, used the way people and their programs use it."""
+"""A real Request Tracker, as ``services/request-tracker.sh`` started it, used the way people use it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class RequestTrackerSite:
         status, said, _ = self.call("PUT", f"ticket/{ticket}", fields)
         assert status == 200, said
 
-    def comments(self, ticket: str) -> list[dict[str, Any]]:
+    def parts(self, ticket: str) -> list[dict[str, Any]]:
         """Every part of what was said in a ticket, ``Content`` as it is."""
         path = f"ticket/{ticket}/attachments?fields=Content,ContentType,Filename,Subject&per_page=100"
         return list(self.call("GET", path)[1]["items"])

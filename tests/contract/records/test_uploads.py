@@ -165,3 +165,15 @@ def test_blobs_are_named_by_parts_and_by_whoever_may_be_writing_them(stored):
     stored.write(lambda unit: unit.upload_parts.add(a_part(0, blob=7)))
     stored.write(lambda unit: unit.uploads.take(FIRST, after=0, holder=NODE, writing=writing))
     assert stored.read(lambda unit: unit.upload_parts.named({part, writing, nobodys})) == {part, writing}
+
+
+def test_a_tickets_uploads_are_found_by_its_links(stored):
+    def more(unit):
+        unit.tickets.put(a_ticket(2))
+        unit.links.add(an_upload_link(2, ticket=2), digest("other"))
+        unit.uploads.add(an_upload(2, state=UploadState.FAILED), digest("second"))
+        unit.uploads.add(an_upload(3, ticket_id=TicketId(number(2)), link_id=LinkId(number(2))), digest("third"))
+
+    stored.write(more)
+    found = stored.read(lambda unit: unit.uploads_found.of_ticket(TicketId(number(1))))
+    assert [one.id for one in found] == [FIRST, SECOND]

@@ -10,6 +10,8 @@ from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId, Upload
 
 KEPT_FOR = timedelta(hours=24)
 """How long an upload waits for its next bytes, and how long what became of it can be asked for (S-49)."""
+EVIDENCE_FOR = timedelta(days=7)
+"""How long an upload that is all there and cannot be read is kept after its time: until its store is mended."""
 
 
 class UploadKind(StrEnum):
@@ -52,7 +54,8 @@ class Upload:
     ``offset``: bytes that are durable, and so acknowledged: it never goes down. ``length``: None while it is deferred.
     ``attachment_id``: its claim, a row in state ``receiving`` that holds slot and room. ``repr_algorithm`` and
     ``repr_digest``: what the whole file was announced to be. ``metadata_sealed``: as the client sent it, under the
-    attachment's key. ``failure``: the code of what was wrong with it.
+    attachment's key. ``failure``: the code of what was wrong with it; of a received one, of why no attachment can be
+    made of it as its parts are now.
 
     One writes at a time: ``fence`` is the number of the last that began to, ``holder`` the node on which it is at it
     (None: nobody is), ``wanted``: somebody else wants it, ``writing``: the blob it may have begun.
@@ -84,6 +87,16 @@ class Upload:
         if self.repr_algorithm is None or self.repr_digest is None:
             return None
         return Checksum(self.repr_algorithm, self.repr_digest)
+
+    @property
+    def received_at(self) -> datetime | None:
+        """When its last byte was acknowledged, of one that is being made an attachment of."""
+        return self.expires_at - KEPT_FOR if self.state is UploadState.RECEIVED else None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether every byte was acknowledged, and they cannot be read any more."""
+        return self.state is UploadState.RECEIVED and self.failure is not None
 
     @property
     def is_complete(self) -> bool:

@@ -124,7 +124,9 @@ class TransferSite(SmallSite):
         self.archiving = Archiving(self.records, self.sending)
         self.ticket = self.put_ticket("T-1")
 
-    def resuming_on(self, node: Node, steps: Steps = unwatched, *, patience: float = 5.0) -> Resuming:
+    def resuming_on(
+        self, node: Node, steps: Steps = unwatched, *, patience: float = 5.0, wait_for: float = 10.0
+    ) -> Resuming:
         """Uploads in pieces, as a node has them."""
         return Resuming(
             self.records,
@@ -137,6 +139,7 @@ class TransferSite(SmallSite):
             limits=self.limits,
             node=node,
             patience=patience,
+            wait_for=wait_for,
             steps=steps,
         )
 

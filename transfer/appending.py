@@ -145,8 +145,8 @@ class Appending:
     def _take_in(self, turn: Turn[_Material], given: Bytes) -> Upload:
         upload, claim = turn.upload, turn.found.claim
         body = checked(_until_taken(given.chunks, turn.writer), given.checksum)
-        whole = upload.kind is UploadKind.WHOLE and upload.length is not None and given.size == upload.length
-        if whole and upload.offset == 0 and given.checksum is None:
+        whole = upload.kind is UploadKind.WHOLE and given.size is not None and given.size == upload.length
+        if whole and upload.offset == 0 and given.checksum is None and self._sealing.ends_soon(given.size or 0):
             return self._at_once(turn, body)
         if upload.kind is UploadKind.WHOLE and upload.offset == 0:
             body = _sniffed(body, lambda head: self._sealing.check_type(claim, head))
@@ -194,8 +194,8 @@ class Appending:
         blob_id = turn.found.claim.blob_id
 
         def work(unit: Unit) -> Upload:
-            self._reception.check_rights(unit, incoming)
-            now = self._clock()
+            now = self._clock()  # for both: what is received at an instant, its link allowed at that very one
+            self._reception.check_rights(unit, incoming, now)
             offset = upload.offset + (0 if stream is None else stream.plaintext_size)
             moved = self._with_length(unit, upload, offset) if ended and upload.length is None else upload
             state = upload.state

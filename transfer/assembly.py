@@ -2,13 +2,17 @@
 
 Its bytes were acknowledged, so it is carried through whatever happens: behind the request that brought the last of
 them, and where that process ends, by the job of any node. Whoever is at it has a turn (``transfer/turns.py``).
+
+What cannot be read is kept as it is and looked at again, ever more seldom: a store that lost a part may get it back.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -17,18 +21,23 @@ from domain.actor import EVERYTHING
 from domain.attachment import AttachmentState
 from domain.clock import Clock
 from domain.errors import (
+    AlreadyPurged,
     BilagaError,
     ChecksumMismatch,
     ContentMismatch,
     Damaged,
     Draining,
     Gone,
+    IncompleteBody,
     Infected,
     NotFound,
+    Refused,
+    StateConflict,
     TypeNotAllowed,
     Unavailable,
     UploadLocked,
     UploadTakenOver,
+    WrongContext,
 )
 from domain.ids import BlobId, UploadId
 from domain.upload import KEPT_FOR, Upload, UploadPart, UploadState
@@ -45,8 +54,10 @@ from transfer.upload_end import Endings, incoming_of
 log = logging.getLogger(__name__)
 AT_ONCE = 2
 BATCH = 100
-WRONG = (TypeNotAllowed, ContentMismatch, Infected, ChecksumMismatch, Damaged)
+WRONG = (TypeNotAllowed, ContentMismatch, Infected, ChecksumMismatch)
 """What is wrong with a file itself: asking again changes nothing."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=30)
+"""How long the job leaves what it could not make, at first, and in the end: each try reads and writes all of it."""
 
 
 class NotDue(Exception):
@@ -87,6 +98,7 @@ class Assembly:
         self._lock = Lock()
         self._closed = False
         self._running: dict[UploadId, Future[None]] = {}
+        self._waits = _Waits(clock)
 
     def begin(self, upload_id: UploadId) -> Future[None]:
         """Begin behind the caller, or join in; the future raises what is wrong with the file, or Unavailable."""
@@ -102,15 +114,18 @@ class Assembly:
         return future
 
     def begin_due(self) -> int:
-        """Begin what is all there and nobody is at; how many."""
+        """Begin what is all there, that nobody is at and that was not put off; how many."""
         begun = 0
+        seen = set[UploadId]()
         after: UploadId | None = None
         while page := self._received(after):
             for upload in page:
-                if self._turns.is_free(upload):
+                seen.add(upload.id)
+                if self._turns.is_free(upload) and self._waits.are_over(upload.id):
                     self.begin(upload.id)
                     begun += 1
             after = page[-1].id
+        self._waits.forget_but(seen)
         return begun
 
     def close(self) -> None:
@@ -133,6 +148,7 @@ class Assembly:
                 turn.upload,
                 state=UploadState.COMPLETE,
                 offset=sealed.stream.plaintext_size,
+                failure=None,
                 expires_at=self._clock() + KEPT_FOR,
                 holder=None,
                 wanted=False,
@@ -142,7 +158,10 @@ class Assembly:
                 raise UploadTakenOver
             gone[:] = self._endings.forget_parts(unit, turn.upload)
 
-        self._reception.finish([sealed], then=mark)
+        try:
+            self._reception.finish([sealed], then=mark)
+        except StateConflict as error:  # its claim has ended, or is an attachment already: by somebody else's turn
+            raise UploadTakenOver from error
         turn.over = True
         self._endings.delete(gone)
         self._steps("parts removed")
@@ -160,6 +179,20 @@ class Assembly:
         turn.over = True
         self._endings.delete(gone)
 
+    def _keep(self, turn: Turn[Any], error: BilagaError) -> None:
+        """What cannot be read: nothing is taken away from it. The row says so, the log has it, somebody is called."""
+
+        def work(unit: Unit) -> None:
+            fresh = unit.uploads.get(turn.upload.id)
+            if fresh is not None and fresh.fence == turn.upload.fence and not fresh.is_damaged:
+                self._endings.note_damage(unit, fresh, error)
+
+        self._records.write(work)
+        log.critical(
+            "upload.damaged",
+            extra={"upload": turn.upload.id, "attachment_id": turn.upload.attachment_id, "cause": type(error).__name__},
+        )
+
     def _received(self, after: UploadId | None) -> list[Upload]:
         state = UploadState.RECEIVED
         return self._records.read(lambda unit: list(unit.uploads_found.in_state(state, after=after, limit=BATCH)))
@@ -169,7 +202,8 @@ class Assembly:
             self._assemble(upload_id)
         except NotDue:
             return
-        except (Unavailable, UploadLocked) as error:
+        except (Unavailable, UploadLocked, Damaged) as error:
+            self._waits.put_off(upload_id)
             log.warning("upload.assembly-put-off", extra={"upload": upload_id, "code": error.code})
             raise
         except BilagaError as error:
@@ -182,10 +216,9 @@ class Assembly:
     def _assemble(self, upload_id: UploadId) -> None:
         blob_id = new_blob_id()
 
-        def within(unit: Unit, upload: Upload) -> _Material:
+        def within(_: Unit, upload: Upload) -> None:
             if upload.state is not UploadState.RECEIVED:
                 raise NotDue
-            return self._material(unit, replace(upload, writing=blob_id))
 
         try:
             with self._turns.take(upload_id, blob_id, within) as turn:
@@ -194,26 +227,40 @@ class Assembly:
         except NotFound:
             raise NotDue from None
 
-    def _make(self, turn: Turn[_Material]) -> None:
-        material, upload = turn.found, turn.upload
+    def _make(self, turn: Turn[None]) -> None:
+        try:
+            material = self._records.read(lambda unit: self._material(unit, turn.upload))
+            self._seal(turn, material)
+        except (Unavailable, UploadLocked):
+            raise
+        except (Damaged, AlreadyPurged, IncompleteBody) as error:
+            # Its key, or the rows of its parts, are as lost as bytes of theirs would be.
+            cause = error if isinstance(error, Damaged) else WrongContext("its key or its parts are not there")
+            self._keep(turn, cause)
+            raise cause from error
+        except Refused as error:
+            self.fail(turn, error)
+            raise
+
+    def _seal(self, turn: Turn[None], material: _Material) -> None:
+        upload = turn.upload
         body = read_parts(self._blobs, self._keys, upload, material.parts, material.opened, lambda: _go_on(turn.writer))
         try:
             sealed = self._reception.seal(material.claim, checked(body, upload.repr_checksum))
+        finally:
+            body.close()
+        try:
             self.complete(turn, sealed)
         except UploadTakenOver:
             self._endings.delete([material.claim.blob_id])
             raise
-        except (*WRONG, Gone) as error:
-            if isinstance(error, Damaged):
-                log.critical("upload.part-damaged", extra={"upload": upload.id, "code": error.code})
-            self.fail(turn, error)
-            raise
-        finally:
-            body.close()
 
     def _material(self, unit: Unit, upload: Upload) -> _Material:
+        """What it is made of. Raises Gone as well, before a byte is read, where its link or its ticket ended."""
         parts = tuple(unit.upload_parts.of(upload.id))
-        return _Material(claim_of(unit, self._keys, upload), parts, keys_of(unit, self._keys, upload, parts))
+        claim = claim_of(unit, self._keys, upload)
+        self._reception.check_rights(unit, claim.incoming, claim.received_at)
+        return _Material(claim, parts, keys_of(unit, self._keys, upload, parts))
 
 
 def claim_of(unit: Unit, keys: Keys, upload: Upload, *, incoming: Incoming | None = None) -> Claim:
@@ -235,10 +282,37 @@ def claim_of(unit: Unit, keys: Keys, upload: Upload, *, incoming: Incoming | Non
         context,
         reserved=row.reserved_bytes,
         receipt_id=row.receipt_id,
-        received_at=upload.expires_at - KEPT_FOR if upload.state is UploadState.RECEIVED else None,
+        received_at=upload.received_at,
     )
 
 
 def _go_on(writer: Writer) -> None:
     if writer.stopped:
         raise Draining
+
+
+class _Waits:
+    """How long each upload is left that could not be made an attachment of. For one process; safe from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._waits: dict[UploadId, tuple[datetime, timedelta]] = {}
+
+    def put_off(self, upload_id: UploadId) -> None:
+        """It did not work: twice as long as the last time."""
+        with self._lock:
+            _, last = self._waits.get(upload_id, (None, FIRST_WAIT / 2))
+            wait = min(2 * last, LONGEST_WAIT)
+            self._waits[upload_id] = (self._clock() + wait, wait)
+
+    def are_over(self, upload_id: UploadId) -> bool:
+        """Whether it may be tried again."""
+        with self._lock:
+            until, _ = self._waits.get(upload_id, (None, None))
+            return until is None or until <= self._clock()
+
+    def forget_but(self, upload_ids: Container[UploadId]) -> None:
+        """All others have ended."""
+        with self._lock:
+            self._waits = {one: wait for one, wait in self._waits.items() if one in upload_ids}

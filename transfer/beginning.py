@@ -198,3 +198,5 @@ def _join(unit: Unit, whole: Upload, parts: Sequence[Upload]) -> None:
             number, start = number + 1, start + piece.size
     for part in parts:
         unit.upload_parts.delete(part.id)
+        if not unit.upload_parts.owns(part.id):  # it is empty
+            unit.keys.destroy(part.id)

@@ -8,11 +8,13 @@ docs/resumable.md.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from itertools import chain
 
 from audit import Log
 from crypto import TokenPurpose, is_token, token_digest
@@ -30,7 +32,7 @@ from domain.errors import (
     UploadLocked,
 )
 from domain.ids import BlobId, UploadId
-from domain.upload import ENDED, Checksum, Upload, UploadKind, UploadState
+from domain.upload import ENDED, EVIDENCE_FOR, Checksum, Upload, UploadKind, UploadState
 from keys import ATTACHMENT, Keys, Node
 from storage import BlobStore, Records, Unit
 from transfer.appending import Appending, Bytes
@@ -148,18 +150,15 @@ class Resuming:
 
     def look(self, token: str, incoming: Incoming) -> Upload:
         """The upload as its row says, without stopping who writes to it."""
-        if not is_token(TokenPurpose.FILE, token):
-            raise LinkUnknown
-        digest = token_digest(token)
-        upload = self._records.read(lambda unit: unit.uploads.by_digest(digest))
-        if upload is None or incoming.link is None or upload.link_id != incoming.link.id:
-            raise LinkUnknown
+        upload = self._known(token, incoming)
         if upload.state is UploadState.FAILED:
             raise Gone("This upload was refused.", reason=upload.failure)
+        if upload.is_damaged:
+            raise Gone("What was sent cannot be read any more. Send it again.", reason=upload.failure)
         if upload.expires_at <= self._clock() and upload.state is not UploadState.RECEIVED:
             self._end(upload, "expired")
             raise Gone("This upload has expired.")
-        if upload.state not in ENDED:
+        if upload.state not in ENDED or _is_piece(upload):
             self._check_rights(upload, incoming)
         return upload
 
@@ -240,7 +239,9 @@ class Resuming:
     def cancel(self, token: str, incoming: Incoming) -> None:
         """End it: nothing of it is kept. Of a complete one only the upload is forgotten: the attachment stays.
         Raises UploadLocked."""
-        upload = self.look(token, incoming)
+        upload = self._known(token, incoming)
+        if not upload.is_damaged:
+            upload = self.look(token, incoming)
         gone: list[BlobId] = []
 
         def work(unit: Unit, fresh: Upload) -> None:
@@ -253,17 +254,17 @@ class Resuming:
     def sweep(self) -> int:
         """The job: end uploads whose time is up, or whose link or ticket has ended; how many."""
         now = self._clock()
-        ended = 0
-        while expired := self._records.read(lambda unit: list(unit.uploads_found.expired(now, limit=BATCH))):
-            due = [one for one in expired if one.state is not UploadState.RECEIVED]
-            done = sum(self._end(one, "expired") for one in due)
-            ended += done
-            if not done:
-                break
-        after = None
-        while page := self._records.read(partial(_open, after=after)):
-            ended += sum(self._end(one, "gone") for one in page if not self._has_rights(one))
-            after = page[-1].id
+        ended = sum(
+            self._end(one, "expired")
+            for one in self._all(lambda unit, after: unit.uploads_found.expired(now, after=after, limit=BATCH))
+            if self._turns.is_free(one)
+        )
+        under_way = chain(
+            self._all(partial(_in_state, state=UploadState.OPEN)),
+            self._all(partial(_in_state, state=UploadState.COMPLETE, kind=UploadKind.PARTIAL)),
+            (one for one in self._all(partial(_in_state, state=UploadState.RECEIVED)) if one.is_damaged),
+        )
+        ended += sum(self._end_for_cause(one, now) for one in under_way)
         if ended:
             log.info("uploads.swept", extra={"ended": ended})
         return ended
@@ -279,6 +280,22 @@ class Resuming:
     def close(self) -> None:
         """Stop what goes on behind the requests; it goes on at the next start."""
         self._assembly.close()
+
+    def _known(self, token: str, incoming: Incoming) -> Upload:
+        """The link's upload of a token. Raises LinkUnknown."""
+        if not is_token(TokenPurpose.FILE, token):
+            raise LinkUnknown
+        digest = token_digest(token)
+        upload = self._records.read(lambda unit: unit.uploads.by_digest(digest))
+        if upload is None or incoming.link is None or upload.link_id != incoming.link.id:
+            raise LinkUnknown
+        return upload
+
+    def _all(self, find: Callable[[Unit, UploadId | None], Sequence[Upload]]) -> Iterator[Upload]:
+        after: UploadId | None = None
+        while page := self._records.read(lambda unit, after=after: find(unit, after)):  # type: ignore[misc]
+            yield from page
+            after = page[-1].id
 
     def _await(self, upload: Upload) -> Upload:
         """The upload, once it is an attachment or that takes too long. Raises what is wrong with the file."""
@@ -297,10 +314,20 @@ class Resuming:
             self._end(upload, "gone")
             raise
 
+    def _end_for_cause(self, upload: Upload, now: datetime) -> bool:
+        """End one whose sender may not bring it any more, or that was kept long enough for a store to be mended."""
+        if not self._has_rights(upload):
+            return self._end(upload, "gone")
+        late = upload.is_damaged and upload.expires_at + EVIDENCE_FOR <= now
+        return late and self._end(upload, upload.failure or "")
+
     def _has_rights(self, upload: Upload) -> bool:
+        """At the moment that counts: a link that expired once all was received takes nothing away."""
+        at = upload.received_at
+
         def work(unit: Unit) -> bool:
             try:
-                self._reception.check_rights(unit, incoming_of(unit, upload))
+                self._reception.check_rights(unit, incoming_of(unit, upload), at)
             except (Gone, NotFound):
                 return False
             return True
@@ -312,7 +339,8 @@ class Resuming:
         gone: list[BlobId] = []
 
         def work(unit: Unit, fresh: Upload) -> None:
-            if fresh.state is UploadState.RECEIVED or (code == "expired" and fresh.expires_at > self._clock()):
+            whole = fresh.state is UploadState.RECEIVED and not fresh.is_damaged
+            if whole or (code == "expired" and fresh.expires_at > self._clock()):
                 raise StateConflict
             gone[:] = self._endings.drop(unit, fresh, code)
 
@@ -326,8 +354,15 @@ class Resuming:
         return True
 
 
-def _open(unit: Unit, *, after: UploadId | None) -> list[Upload]:
-    return list(unit.uploads_found.in_state(UploadState.OPEN, after=after, limit=BATCH))
+def _in_state(
+    unit: Unit, after: UploadId | None, *, state: UploadState, kind: UploadKind | None = None
+) -> Sequence[Upload]:
+    return unit.uploads_found.in_state(state, after=after, limit=BATCH, kind=kind)
+
+
+def _is_piece(upload: Upload) -> bool:
+    """Whether its bytes wait to be joined: that is nothing anybody has yet."""
+    return upload.kind is UploadKind.PARTIAL and upload.state is UploadState.COMPLETE
 
 
 def _none_more(upload: Upload, chunks: Iterable[bytes | memoryview], *, offset: int, size: int | None) -> Upload:

@@ -25,6 +25,9 @@ from transfer.sniffer import HEAD_LIMIT
 from transfer.steps import Steps, unwatched
 
 log = logging.getLogger(__name__)
+SCANNED_SOON = 64 << 20
+"""Bytes up to which a scanner has spoken soon after the last of them: it begins when it has all, and reads some tens of
+MiB a second."""
 
 
 def pieces(size: int) -> Iterator[int]:
@@ -70,6 +73,10 @@ class Sealing:
         """Raises ScannerUnavailable where a scanner is configured and does not answer: asked before the body."""
         if self._scanner is not None:
             self._scanner.ping()
+
+    def ends_soon(self, size: int) -> bool:
+        """Whether a body of ``size`` bytes is sealed soon after its last one, scan and all."""
+        return self._scanner is None or size <= SCANNED_SOON
 
     def seal(self, claim: Claim, chunks: Iterable[bytes | memoryview]) -> Sealed:
         """Meter, sniff, digest, scan, seal and write a body; then make the blob durable and verify it.
@@ -141,7 +148,7 @@ class Sealing:
         return Meter(
             declared=claim.declared_size,
             reserved=claim.reserved,
-            largest=self._limits.max_file_size,
+            largest=self._largest(claim),
             extend=lambda size: self._extend(claim, size),
         )
 
@@ -150,9 +157,13 @@ class Sealing:
         return Meter(
             declared=None if claim.declared_size is None else claim.declared_size - start,
             reserved=max(claim.reserved - start, 0),
-            largest=self._limits.max_file_size - start,
+            largest=self._largest(claim) - start,
             extend=lambda size: self._extend(claim, size),
         )
+
+    def _largest(self, claim: Claim) -> int:
+        """The limit; what was let in before it was lowered, and has come in since, is not refused at last."""
+        return max(self._limits.max_file_size, claim.declared_size or 0)
 
     def check_type(self, claim: Claim, head: bytes) -> str:
         """The media type to store. Raises TypeNotAllowed, ContentMismatch."""

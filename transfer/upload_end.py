@@ -41,6 +41,12 @@ class Endings:
         )
         return gone
 
+    def note_damage(self, unit: Unit, upload: Upload, error: BilagaError) -> None:
+        """It cannot be read: all of it stays as it is, and says so."""
+        unit.uploads.save(replace(upload, failure=error.code))
+        facts = {"cause": type(error).__name__, "ticket": upload.ticket_id, "link": upload.link_id}
+        self.journal.append(unit, Event(EventKind.INTEGRITY_FAILED, SYSTEM, upload.attachment_id, facts))
+
     def give_up(self, unit: Unit, upload: Upload, code: str) -> list[BlobId]:
         """End the claim, if it is one still, with room and keys and parts."""
         gone = self.forget_parts(unit, upload)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId, UploadId
-from domain.upload import Upload, UploadPart, UploadState
+from domain.upload import Upload, UploadKind, UploadPart, UploadState
 
 
 class Uploads(Protocol):
@@ -50,12 +50,15 @@ class Uploads(Protocol):
 class UploadsFound(Protocol):
     """Uploads by what they belong to: for jobs, fsck and receipts."""
 
-    def in_state(self, state: UploadState, *, after: UploadId | None, limit: int) -> Sequence[Upload]:
-        """Uploads in a state in the order of their ids."""
+    def in_state(
+        self, state: UploadState, *, after: UploadId | None, limit: int, kind: UploadKind | None = None
+    ) -> Sequence[Upload]:
+        """Uploads in a state, of one kind or of any, in the order of their ids."""
         ...
 
-    def expired(self, before: datetime, *, limit: int) -> Sequence[Upload]:
-        """Uploads that nobody writes to and whose time was up at an instant."""
+    def expired(self, before: datetime, *, after: UploadId | None, limit: int) -> Sequence[Upload]:
+        """Uploads whose time was up at an instant in the order of their ids; none that is received. Who writes to one
+        may live or be dead: that is for the caller to look at."""
         ...
 
     def wanted_of(self, holder: str) -> Sequence[Upload]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from domain.ids import AttachmentId, BlobId, LinkId, ReceiptId, TicketId, UploadId
-from domain.upload import Upload, UploadState
+from domain.upload import Upload, UploadKind, UploadState
 from storage.records.schema.links import links
 from storage.records.schema.uploads import upload_parts, uploads
 from storage.records.sql.rows import columns_of, values_of
@@ -39,9 +39,12 @@ _REMOVE = delete(uploads).where(_id)
 _IN_STATE = (
     _SELECT.where(_c.state == bindparam("the_state"), _c.id > bindparam("after")).order_by(_c.id).limit(bindparam("n"))
 )
+_OF_KIND = _IN_STATE.where(_c.kind == bindparam("the_kind"))
 _EXPIRED = (
-    _SELECT.where(_c.expires_at <= bindparam("the_instant"), _c.holder.is_(None))
-    .order_by(_c.expires_at)
+    _SELECT.where(
+        _c.expires_at <= bindparam("the_instant"), _c.state != UploadState.RECEIVED, _c.id > bindparam("after")
+    )
+    .order_by(_c.id)
     .limit(bindparam("n"))
 )
 _WANTED_OF = _SELECT.where(_c.holder == bindparam("the_holder"), _c.wanted == bindparam("yes"))
@@ -99,11 +102,15 @@ class SqlUploadsFound:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def in_state(self, state: UploadState, *, after: UploadId | None, limit: int) -> Sequence[Upload]:
-        return self._all(_IN_STATE, the_state=state, after=after or "", n=limit)
+    def in_state(
+        self, state: UploadState, *, after: UploadId | None, limit: int, kind: UploadKind | None = None
+    ) -> Sequence[Upload]:
+        if kind is None:
+            return self._all(_IN_STATE, the_state=state, after=after or "", n=limit)
+        return self._all(_OF_KIND, the_state=state, the_kind=kind, after=after or "", n=limit)
 
-    def expired(self, before: datetime, *, limit: int) -> Sequence[Upload]:
-        return self._all(_EXPIRED, the_instant=before, n=limit)
+    def expired(self, before: datetime, *, after: UploadId | None, limit: int) -> Sequence[Upload]:
+        return self._all(_EXPIRED, the_instant=before, after=after or "", n=limit)
 
     def wanted_of(self, holder: str) -> Sequence[Upload]:
         return self._all(_WANTED_OF, the_holder=holder, yes=True)

@@ -106,29 +106,36 @@ def test_who_lets_go_of_an_upload_lets_go_of_its_own_turn_alone(stored):
 def test_uploads_are_found_by_state_claim_receipt_and_link(stored):
     stored.write(lambda unit: unit.uploads.add(an_upload(2, state=UploadState.RECEIVED), digest("second")))
     stored.write(lambda unit: unit.uploads.add(an_upload(3, state=UploadState.FAILED), digest("third")))
+    piece = an_upload(4, kind=UploadKind.PARTIAL, receipt_id=None)
+    stored.write(lambda unit: unit.uploads.add(piece, digest("fourth")))
 
     def found(unit):
         of = unit.uploads_found
         return (
             [one.id for one in of.in_state(UploadState.RECEIVED, after=None, limit=9)],
             [one.id for one in of.in_state(UploadState.RECEIVED, after=SECOND, limit=9)],
+            [one.id for one in of.in_state(UploadState.OPEN, after=None, limit=9, kind=UploadKind.PARTIAL)],
             [one.id for one in of.of_receipt(ReceiptId(number(50)))],
             of.of_attachment(AttachmentId(number(102))) == of.in_state(UploadState.RECEIVED, after=None, limit=1)[0],
             of.of_attachment(AttachmentId(number(999))),
             of.count_open(LinkId(number(1))),
         )
 
-    assert stored.read(found) == ([SECOND], [], [FIRST, SECOND], True, None, 2)
+    assert stored.read(found) == ([SECOND], [], [number(4)], [FIRST, SECOND], True, None, 3)
 
 
-def test_an_upload_is_expired_at_its_instant_unless_somebody_writes_to_it(stored):
-    def expired(at):
-        return [one.id for one in stored.read(lambda unit: unit.uploads_found.expired(at, limit=9))]
+def test_an_upload_is_expired_at_its_instant_whoever_holds_it_and_never_once_it_is_received(stored):
+    stored.write(lambda unit: unit.uploads.add(an_upload(2, state=UploadState.RECEIVED), digest("second")))
+    stored.write(lambda unit: unit.uploads.add(an_upload(3, state=UploadState.FAILED), digest("third")))
+
+    def expired(at, after=None, limit=9):
+        return [one.id for one in stored.read(lambda unit: unit.uploads_found.expired(at, after=after, limit=limit))]
 
     assert expired(T0 + HOUR - TICK) == []
-    assert expired(T0 + HOUR) == [FIRST]
+    assert expired(T0 + HOUR) == [FIRST, number(3)]
+    assert (expired(T0 + HOUR, limit=1), expired(T0 + HOUR, after=FIRST)) == ([FIRST], [number(3)])
     stored.write(lambda unit: unit.uploads.take(FIRST, after=0, holder=NODE, writing=None))
-    assert expired(T0 + HOUR) == []
+    assert expired(T0 + HOUR) == [FIRST, number(3)]
 
 
 def test_parts_come_in_order_and_go_with_their_upload(stored):

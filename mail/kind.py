@@ -41,7 +41,8 @@ def kind_of(head: Head, parent: str) -> Kind:
     """The kind of a part in a multipart of type ``parent`` (empty: the message itself).
 
     The rules osTicket arrived at: a leaf is a file if it says ``attachment``, or has a name and is no text, or says
-    ``inline`` and has a name (Apple Mail says so of whole PDFs). What is neither text nor has a name is one as well.
+    ``inline`` and has a name (Apple Mail says so of whole PDFs). What is no text is one without a name too, and what is
+    text with one, but for the other forms of a text.
     """
     kind = head.type
     if kind in {"multipart/signed", "multipart/encrypted"} or kind in _SEALED:
@@ -59,7 +60,8 @@ def kind_of(head: Head, parent: str) -> Kind:
     if kind.startswith("image/") and head.content_id and head.disposition != "attachment":
         return Kind.PICTURE
     if kind.startswith(("text/", "message/")):
-        named = bool(head.name) and head.disposition == "inline" and parent != "multipart/alternative"
+        # The text that a message consists of has a name only by accident.
+        named = bool(head.name) and parent != "multipart/alternative" and (parent or head.disposition == "inline")
         return Kind.FILE if head.disposition == "attachment" or named else Kind.TEXT
     return Kind.FILE
 

@@ -259,7 +259,7 @@ def test_sixty_megabytes_through_postfix_with_kills_lose_nothing_and_double_noth
         )
     )
     assert len(raw) > 60_000_000
-    with smtplib.SMTP(*postfix, timeout=PATIENCE) as server:
+    with smtplib.SMTP(postfix[0], postfix[1], timeout=PATIENCE) as server:
         server.sendmail("kim@sink.test", [address], raw)
     blobs = service.data / "blobs"
     until(lambda: any(path.is_file() for path in blobs.rglob("*")), "nothing came in")

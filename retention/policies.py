@@ -102,11 +102,11 @@ class Policies:
 
     def confirm(self, unit: Unit, actor: Actor, policy_id: PolicyId) -> KeptPolicy:
         """Let a proposed policy take effect; the dates are computed anew after that. Raises NotAllowed, also for
-        whoever proposed it, and NotFound for a proposal that is none any more."""
+        whoever proposed it, and StateConflict where there is no such proposal any more."""
         person = _administrator(actor)
         row = self.proposal(unit)
         if row is None or row.id != policy_id:
-            raise NotFound
+            raise StateConflict("There is no such proposal any more.")
         if row.proposed_by is None or row.proposed_by == person:
             raise NotAllowed("Another person than the one who proposed it has to confirm it.", action="confirm-policy")
         confirmed = replace(row, confirmed_by=person)

@@ -53,7 +53,7 @@ TABLE: dict[str, tuple[int, int, int, int, int, int]] = {
     "POST /retention/purge": (403, 200, 403, 403, 403, 403),
     "GET /holds": (403, 200, 200, 403, 403, 403),
     "GET /retention/policy": (403, 200, 200, 403, 403, 403),
-    "POST /retention/policy/confirm": (403, 404, 403, 403, 403, 403),
+    "POST /retention/policy/confirm": (403, 409, 403, 403, 403, 403),
     # data subjects
     "POST /subjects/export": (403, 200, 403, 403, 403, 403),
     "POST /subjects/erase": (403, 200, 403, 403, 403, 403),

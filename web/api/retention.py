@@ -255,6 +255,6 @@ def routes() -> list[Route]:
         ),
         Route(
             "POST", "/retention/policy/confirm", "Confirm a proposed retention policy, as another administrator",
-            confirm_policy, Kind.WRITE, {200: PolicyOut}, tag, body=ConfirmIn, problems=(NotAllowed, NotFound),
+            confirm_policy, Kind.WRITE, {200: PolicyOut}, tag, body=ConfirmIn, problems=(NotAllowed, StateConflict),
         ),
     ]  # fmt: skip

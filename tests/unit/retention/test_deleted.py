@@ -1,4 +1,4 @@
-"""What was deleted in its own system: kept for a grace, longer where a contract says so, and back when it comes back."""
+"""Deleted in its own system: kept for a grace, longer where a contract says so, and back when it comes back."""
 
 from __future__ import annotations
 

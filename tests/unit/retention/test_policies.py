@@ -9,7 +9,7 @@ import pytest
 
 from domain.actor import SYSTEM, Actor, Role
 from domain.disposal import PolicyState
-from domain.errors import NotAllowed, NotFound, StateConflict
+from domain.errors import NotAllowed, StateConflict
 from domain.event import EventKind
 from domain.ids import PolicyId, PrincipalId
 from retention import Change, Policies, Policy, Reason
@@ -163,7 +163,7 @@ def test_one_person_is_not_two(founded):
     again = propose(site, policies, BERIT)  # taking over a proposal makes it one's own
     with pytest.raises(NotAllowed):
         confirm(site, policies, again.id, BERIT)
-    with pytest.raises(NotFound):
+    with pytest.raises(StateConflict):
         confirm(site, policies, proposal.id, BERIT)
     confirm(site, policies, again.id, ANNA)
 
@@ -186,7 +186,7 @@ def test_a_proposal_is_void_once_another_policy_took_effect(founded):
     policies = configured(site, others="P30D")
     proposal = propose(site, policies)
     follow(site, configured(site, others="P2Y"))
-    with pytest.raises(NotFound):
+    with pytest.raises(StateConflict):
         confirm(site, policies, proposal.id)
     assert site.records.read(lambda unit: unit.policies.get(proposal.id)).state is PolicyState.DROPPED
 
@@ -194,7 +194,7 @@ def test_a_proposal_is_void_once_another_policy_took_effect(founded):
 def test_nothing_is_proposed_that_is_in_force(founded):
     with pytest.raises(StateConflict):
         propose(founded, configured(founded))
-    with pytest.raises(NotFound):
+    with pytest.raises(StateConflict):
         confirm(founded, configured(founded), PolicyId("none"))
 
 

@@ -13,6 +13,7 @@ from domain.actor import EVERYTHING, Actor, Role
 from domain.source import SourceFileRow, SourceFileState
 from evacuation import SiteVault
 from retention import Policy
+from storage import Records, Unit
 from tests.desks.freshdesk import Freshdesk
 from tests.transfers import StoreDigests, TransferSite
 from tickets import Errand, Evacuation, EvacuationReport, Facts
@@ -72,14 +73,7 @@ class EvacuationSite(TransferSite):
 
     def rows(self, number: int = 1, connector: str = "fd") -> list[SourceFileRow]:
         """What is known of a Freshdesk ticket's files, in the order of their ids."""
-        pages = [
-            self.records.read(
-                lambda unit, state=state: unit.source_files.page(connector, state, after=None, limit=10_000)
-            )
-            for state in SourceFileState
-        ]
-        found = [row for page in pages for row in page if row.source_ticket_id == str(number)]
-        return sorted(found, key=lambda row: int(row.source_id))
+        return [row for row in rows_of(self.records, connector) if row.source_ticket_id == str(number)]
 
     def states(self, number: int = 1) -> list[str]:
         return [row.reason or row.state.value for row in self.rows(number)]
@@ -102,6 +96,16 @@ class EvacuationSite(TransferSite):
     def due_again(self) -> None:
         """Make everything that was put off be looked at."""
         self.clock.go(days=1)
+
+
+def rows_of(records: Records, connector: str) -> list[SourceFileRow]:
+    """What is known of a connector's files, in the order of their ids."""
+
+    def work(unit: Unit) -> list[SourceFileRow]:
+        pages = [unit.source_files.page(connector, state, after=None, limit=10_000) for state in SourceFileState]
+        return sorted((row for page in pages for row in page), key=lambda row: int(row.source_id))
+
+    return records.read(work)
 
 
 def check_happenings(site_rows: Sequence[SourceFileRow], desk: Freshdesk, kept: dict[str, tuple[int, bytes]]) -> None:

@@ -35,6 +35,7 @@ from storage.blobs import s3
 from storage.blobs.disk import Disk
 from storage.blobs.file import FileBlobStore
 from storage.records import postgres
+from tests.desks.evacuating import evacuate
 
 _PR_SET_PDEATHSIG = 1
 LOADED = (audit, fsck, keys, link, purge, serve, openbao, postgres, s3)
@@ -145,6 +146,7 @@ ACTS: dict[str, Callable[[Site], object]] = {
     "rotate": lambda site: _rotation(site).rotate(SYSTEM),
     "rewrap": lambda site: _rotation(site).rewrap(SYSTEM),
     "destroy": lambda site: _rotation(site).destroy(SYSTEM, 1, force=True),
+    "evacuate": evacuate,
 }
 
 

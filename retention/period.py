@@ -63,4 +63,9 @@ def same_time_on(at: datetime, zone: ZoneInfo, period: Period) -> datetime:
     A time of day the clocks leave out on that day comes as much later; of a time that comes twice, the one it was.
     """
     local = at.astimezone(zone)
-    return datetime.combine(period.after(local.date()), local.timetz()).astimezone(UTC)
+    moved = datetime.combine(period.after(local.date()), local.timetz())
+    due = moved.astimezone(UTC)
+    if moved.fold and due.astimezone(zone).time() != moved.time():
+        # The second of two such times, moved to a day on which the clocks leave it out: it must not come earlier.
+        due = moved.replace(fold=0).astimezone(UTC)
+    return due

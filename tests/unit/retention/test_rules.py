@@ -110,6 +110,13 @@ def test_a_time_of_day_that_does_not_come_comes_later_and_never_earlier():
     assert due == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
 
+def test_the_second_of_two_times_moved_to_where_there_is_none_comes_later_too():
+    rule = AfterLastActivity(Period.parse("P5M3D"))
+    # 2:30 for the second time on 25 October 2026 in Stockholm; on 28 March 2027 there is no 2:30.
+    due = rule.due_at(ticket(datetime(2026, 10, 25, 1, 30, tzinfo=UTC)), None, ZoneInfo("Europe/Stockholm"))
+    assert due == datetime(2027, 3, 28, 1, 30, tzinfo=UTC)
+
+
 def test_a_day_in_the_zone_is_counted_not_one_in_utc():
     rule = AfterLastActivity(Period.parse("P1M"))
     # 31 January 23:30 UTC is 1 February in Stockholm, so a month later is 1 March there.

@@ -43,6 +43,8 @@ SLOWEST = 1024
 PATIENCE = 30.0
 POOLS = 8
 _AGAIN = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308})
+_PLAIN = {"Accept-Encoding": "identity", "User-Agent": "bilaga"}
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -141,17 +143,24 @@ class Outgoing:
         return self._called(method, self._url(path_or_url, None), content, {"Content-Type": kind}, expect)
 
     @contextmanager
-    def stream(self, url: str, *, authorised: bool, limit: int | None) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, url: str, *, authorised: bool, limit: int | None, follow: bool = False
+    ) -> Iterator[Iterator[bytes]]:
         """A file's bytes in pieces. ``authorised``: with our headers, which only the base's host gets; without them for
-        addresses that are signed, at the base's or an allowed host.
+        addresses that are signed, at the base's or an allowed host. ``follow``: one step to such a host, without our
+        headers, for systems that keep their files elsewhere (the one redirect there is).
 
         Raises FileNotFoundError where there is none (404, 410), TooLarge once more than ``limit`` bytes came, and
         DeskUnavailable also for a signed address that is refused: it may have gone stale.
         """
         target = self._url(url, None) if authorised else self._foreign(url)
-        headers = dict(self._headers) if authorised else {"Accept-Encoding": "identity", "User-Agent": "bilaga"}
+        headers = dict(self._headers) if authorised else dict(_PLAIN)
         with self._slot(), _translated():
             response = self._breaker.watch(partial(self._open, "GET", target, None, {**headers, "Accept": "*/*"}))
+            if follow and response.status in _ELSEWHERE:
+                response.close()
+                target, authorised = self._foreign(response.headers.get("Location", "")), False
+                response = self._open("GET", target, None, {**_PLAIN, "Accept": "*/*"})
             try:
                 _check_stream(response, authorised=authorised)
                 yield self._pieces(response, limit)

@@ -13,6 +13,7 @@ from domain.errors import BlobMissing, NotFound, StateConflict
 from domain.ids import AttachmentId, TicketId
 from installation import Site
 from jobs import Job
+from keys import BEAT, Node
 from storage import Unit
 from tickets import Brought, Desk, Errand, Evacuation, Kept, Proof, Recorded, SourceTicket
 from transfer import Incoming, Reception
@@ -101,13 +102,26 @@ def evacuation_of(
     desk: Desk,
     *,
     delete: bool,
-    beat: Callable[[], None] = lambda: None,
+    node: Node | None = None,
 ) -> Evacuation:
-    """A connector's evacuation. ``beat``: as of ``Errand``."""
+    """A connector's evacuation. ``node``: this process's, where nobody else lets it say that it lives."""
     vault = SiteVault(site, reception, connector)
     return Evacuation(
         Errand(site.records, site.log, site.clock, connector, desk, vault, delete=delete, beat=beat, steps=site.steps)
     )
+
+
+class _Beating:
+    """A node's beat, as often as it should be."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._at = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._at >= BEAT.total_seconds():
+            self._at = time.monotonic()
+            self._node.beat()
 
 
 class Rounds:
@@ -115,10 +129,17 @@ class Rounds:
     after ``every``."""
 
     def __init__(
-        self, evacuation: Evacuation, every: timedelta, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        evacuation: Evacuation,
+        every: timedelta,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``stopping`` says that long work should leave off."""
         self._evacuation = evacuation
         self._every = every.total_seconds()
+        self._stopping = stopping
         self._monotonic = monotonic
         self._next = monotonic()
 
@@ -132,7 +153,7 @@ class Rounds:
         if began < self._next:
             return
         try:
-            report = self._evacuation.run(enough=lambda: self._monotonic() - began > SLICE)
+            report = self._evacuation.run(enough=lambda: self._stopping() or self._monotonic() - began > SLICE)
         except StateConflict:
             return
         if not report.more:

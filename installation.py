@@ -16,7 +16,7 @@ from retention import HoldsDesk, Outlook, Policies, Purge
 from settings import Settings
 from storage import BlobStore, Digesting, Records
 from subjects import Erasing, Exporting
-from tickets import POLICY, Dates, Facts, View
+from tickets import POLICY, Connectors, Dates, Facts, Hooks, Reconcile, View
 from transfer import Archiving, Limits, Recovery, Sending, Steps
 
 PUBLIC_URL = "public-url"
@@ -38,6 +38,9 @@ class Site:
     people: People
     policies: Policies
     facts: Facts
+    connectors: Connectors
+    reconcile: Reconcile
+    hooks: Hooks
     view: View
     outlook: Outlook
     holds: HoldsDesk

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from access import People
 from audit import FileExport, Log
 from crypto import KeyRing, Signer, selftest
+from desks import open_connectors, open_reconcile
 from domain.clock import Clock, system_clock
 from engines import Engines, open_engines
 from installation import Site
@@ -21,7 +22,7 @@ from settings import Settings
 from storage import DatabaseClock
 from storage.blobs.file import FileBlobStore
 from subjects import Erasing, Exporting, Gathering, Search
-from tickets import Facts, View
+from tickets import Facts, Freshness, Hooks, View
 from transfer import Archiving, Endings, Limits, Recovery, Sending, Steps
 
 
@@ -66,6 +67,7 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
     sending = Sending(records, blobs, keys, log, clock)
     links = settings.links
     facts = Facts(keys, log, policies.decide, clock, ring.secret("search-index"))
+    connectors = open_connectors(settings, ring)
     outlook, view, listing = Outlook(policies.decide), View(keys), Listing(keys)
     people = People(
         log,
@@ -89,6 +91,14 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         together=engines.shared,
         clearing=engines.clearing,
         pace=PACE if engines.clearing is None else FAR_PACE,
+        fresh=Freshness(connectors.asks, clock).check,
+    )
+    issuing = Issuing(
+        keys,
+        log,
+        clock,
+        LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest),
+        find_by=facts.email_digest,
     )
     search = Search(records, facts, listing, people, ring.secret("letters"))
     gathering = Gathering(search, view, listing, outlook, keys, clock)
@@ -104,17 +114,14 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         people=people,
         policies=policies,
         facts=facts,
+        connectors=connectors,
+        reconcile=open_reconcile(settings, records, keys, facts, clock, issuing=issuing, connectors=connectors),
+        hooks=Hooks(records, facts, clock, connectors),
         view=view,
         outlook=outlook,
         holds=HoldsDesk(keys, log, clock, review=policy.hold_review, zone=policy.zone),
         purge=purge,
-        issuing=Issuing(
-            keys,
-            log,
-            clock,
-            LinkLimits(links.upload_expires_in, links.download_expires_in, links.longest),
-            find_by=facts.email_digest,
-        ),
+        issuing=issuing,
         listing=listing,
         revoking=Revoking(log, clock),
         redeeming=Redeeming(keys, log, clock, passcodes),

@@ -86,6 +86,7 @@ async def _run(
         address, bound = listener.getsockname()[:2]
         local = _local(address, bound)
         node = Node(site.records, alone=not site.shared)
+        site.connectors.open_all()
         services = _services(site, stack, local, node)
         upkeep = Upkeep(
             site,
@@ -94,6 +95,7 @@ async def _run(
             resuming=services.resuming,
             scanner=services.scanner,
             post=_post(site),
+            stopping=lambda: services.flight.draining,
         )
         node.beat()
         stack.callback(node.leave)
@@ -245,6 +247,11 @@ def _scanner(site: Site) -> Scanner | None:
         # Down is not misconfigured: uploads are refused with 503 until it answers, and it is tried out then (S-47).
         log.warning("scanner not available at start")
     return BreakingScanner(clamd)
+
+
+def reception_beside(site: Site, stack: ExitStack, node: Node) -> Reception:
+    """A reception for a command that takes files in as the service does, beside it or alone."""
+    return _reception(site, stack, _scanner(site), node)[1]
 
 
 def _reception(site: Site, stack: ExitStack, scanner: Scanner | None, node: Node) -> tuple[Sealing, Reception]:

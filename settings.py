@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -153,6 +154,16 @@ class Settings(Section):
     rates: Rates = Rates()
     mail: MailDoor = MailDoor()
     retention: dict[str, Any] = Field(default_factory=dict)
+    connectors: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Ticket systems by name (docs/connectors.md); what is secret in a section is masked wherever it is shown."""
+
+    @field_validator("connectors", mode="before")
+    @classmethod
+    def _connector_sections(cls, value: object) -> object:
+        if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
+            raise ValueError("must be sections [connectors.NAME]")
+        return {name: guarded(section) for name, section in value.items()}
+
     operator: Operator = Operator()
 
     @field_validator("public_url")
@@ -193,6 +204,40 @@ class Settings(Section):
     def shown(self) -> dict[str, Any]:
         """The effective settings as plain values, secrets masked, for ``bilaga config check``."""
         return self.model_dump(mode="json")
+
+
+def guarded(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A connector's section, its secrets as such, read from where ``…_FILE`` names a file. Raises ValueError."""
+    found: dict[str, Any] = {}
+    for name, given in section.items():
+        key, value = name.lower(), given
+        if key.endswith("_file") and _is_secret(key.removesuffix("_file")):
+            try:
+                key, value = key.removesuffix("_file"), Path(value).read_text(encoding="utf-8").strip()
+            except (OSError, TypeError) as error:
+                raise ValueError(f"{name}: the file cannot be read") from error
+        if _is_secret(key):
+            found[key] = [SecretStr(str(one)) for one in value] if isinstance(value, list) else SecretStr(str(value))
+        elif key == "every":
+            found[key] = TypeAdapter(timedelta).validate_python(value)
+        else:
+            found[key] = value.lower() == "true" if str(value).lower() in {"true", "false"} else value
+    return found
+
+
+def in_clear(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with its secrets in clear, for whoever makes the connector of it."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    return {name: plain(value) for name, value in section.items()}
+
+
+def _is_secret(name: str) -> bool:
+    return name in {"key", "token", "password", "secret"} or name.endswith(("_key", "_token", "_password", "_secret"))
 
 
 def load(environment: Mapping[str, str], file: Path | None = None) -> Settings:

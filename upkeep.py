@@ -12,10 +12,11 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from domain.actor import SYSTEM
 from domain.attachment import AttachmentState
-from domain.errors import BilagaError, ChainBroken, MoveUnfinished, SiteMoved
+from domain.errors import BilagaError, ChainBroken, MoveUnfinished, SiteMoved, StateConflict
 from installation import Site
 from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
@@ -26,6 +27,8 @@ from transfer import Reception, Rescan, Resuming, Scanner, Scrub
 
 log = logging.getLogger(__name__)
 SCRUB_EVERY = timedelta(hours=1)
+READ_EVERY = timedelta(seconds=2)
+"""How often it is looked whether it is time to read a ticket system: a hint is answered as soon as that."""
 LEASE_FOR = timedelta(minutes=2)
 """How long a job that died with its node waits for the next one."""
 CHECKPOINT_LEASE = timedelta(seconds=30)
@@ -49,12 +52,14 @@ class Upkeep:
         resuming: Resuming,
         scanner: Scanner | None,
         post: Post | None,
+        stopping: Callable[[], bool] = lambda: False,
         end: Callable[[], None] = _end_process,
     ) -> None:
-        """``end`` ends this node: by default as SIGTERM does."""
+        """``stopping`` says that long work should leave off; ``end`` ends this node: by default as SIGTERM does."""
         self._site = site
         self._node = node
         self._end = end
+        self._stopping = stopping
         self._reception = reception
         self._resuming = resuming
         self._scanner = scanner
@@ -86,6 +91,7 @@ class Upkeep:
             Job("assembly", 5 * _SECOND, self._resuming.assemble_due),
             Job("tidy", timedelta(hours=1), site.records.tidy),
             Job("keys", timedelta(hours=1), site.rotation.tick),
+            *(Job(f"connector {name}", READ_EVERY, partial(self._read, name)) for name in site.connectors.frames),
             Job("scrub", SCRUB_EVERY, lambda: self._once("scrub", lambda lease: self._scrub.run(_kept(lease)))),
         ]
         if site.shared:
@@ -105,6 +111,16 @@ class Upkeep:
         if self._post is not None:
             jobs.append(Job("post", 2 * _SECOND, self._send_mail))
         return jobs
+
+    def _read(self, name: str) -> None:
+        """A round of reading a ticket system; it has a lease of its own, for a command may be at it as well."""
+        reconcile = self._site.reconcile
+        if not reconcile.is_due(name):
+            return
+        try:
+            reconcile.run(name, enough=self._stopping)
+        except StateConflict:
+            log.debug("another run is at it", extra={"connector": name})
 
     def _beat(self) -> None:
         self._node.beat()
@@ -150,6 +166,8 @@ class Upkeep:
         if not self._site.is_policy_followed():
             # What is configured would erase sooner: until a second person confirms it, the one in force goes on.
             log.error("retention policy unconfirmed")
+        for name in self._site.connectors.frames:
+            self._site.reconcile.ask_about_due(name, enough=self._stopping)
         self._site.purge.run(SYSTEM)
 
     def _keep_dates(self, lease: Lease | None) -> None:
@@ -191,6 +209,7 @@ class Upkeep:
             site.passcodes.sweep(unit)
             unit.answers.sweep(site.clock())
             unit.outbox.sweep(site.clock())
+            site.hooks.sweep(unit)
             unit.mail_deliveries.sweep(site.clock() - REMEMBERED)
             self._node.tidy(unit, now)
 

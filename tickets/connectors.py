@@ -123,8 +123,12 @@ class Connectors:
         """The webhook secret that counts; None: there is none."""
         configured = self._sections[name].get("webhook_secret")
         if configured:
-            return str(configured)
+            return str(configured if isinstance(configured, str) else next(iter(configured)))
         return self._secret(name, number) if number else None
+
+    def asks(self, name: str) -> bool:
+        """Whether a connector has an API; also of one that no section has any more, for nobody can ask it."""
+        return name not in self.frames or self.open(name).desk is not None
 
     def open_all(self) -> None:
         """Make every one, so that a wrong setting is told at the start. Raises Misconfigured."""

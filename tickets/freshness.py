@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from domain.actor import EVERYTHING
@@ -15,17 +15,17 @@ OLDEST = timedelta(hours=24)
 
 
 class Freshness:
-    """``asks``: by connector's name, whether it has an API that can be asked. The word of one that has none counts until
-    it says something else, as that of whoever puts tickets by hand does."""
+    """``asks``: whether the connector of a name has an API. The word of one that has none counts until it says
+    something else, as that of whoever puts tickets by hand does."""
 
-    def __init__(self, asks: Mapping[str, bool], clock: Clock) -> None:
+    def __init__(self, asks: Callable[[str], bool], clock: Clock) -> None:
         self._asks = asks
         self._clock = clock
 
     def check(self, unit: Unit, ticket: Ticket) -> None:
         """To be asked in the transaction of the claim. Raises FactsStale where the ticket's system was not asked about
         it, and about organisations and their contracts, within the last day."""
-        if ticket.connector is None or ticket.source_id is None or not self._asks.get(ticket.connector, True):
+        if ticket.connector is None or ticket.source_id is None or not self._asks(ticket.connector):
             return
         since = self._clock() - OLDEST
         row = unit.connectors.get(ticket.connector)

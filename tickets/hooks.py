@@ -49,10 +49,9 @@ class Hooks:
             raise BadInput("More tickets, or longer ids, than one delivery may name.")
         self._records.write(lambda unit: self._keep(unit, name, hint, ids, delivery))
 
-    def sweep(self) -> int:
+    def sweep(self, unit: Unit) -> int:
         """Forget deliveries that nobody will repeat any more."""
-        before = self._clock() - KEPT
-        return self._records.write(lambda unit: unit.hints.sweep(before))
+        return unit.hints.sweep(self._clock() - KEPT)
 
     def _keep(self, unit: Unit, name: str, hint: Hint, ids: list[str], delivery: Delivery) -> None:
         now = delivery.received_at

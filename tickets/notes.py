@@ -42,7 +42,7 @@ class Writing:
     """What notes are made with: ``ticket_address`` of a ticket's page for agents, by its name."""
 
     upload_link: UploadLink
-    ticket_address: Callable[[str], str]
+    ticket_address: Callable[[Unit, str], str]
     language: str
 
 
@@ -128,7 +128,7 @@ class Notes:
             unit.source_notes.written(note, note_id=None, at=self._clock())
             return None
         if note.marker != WELCOME_MARKER:
-            address = self._writing.ticket_address(ticket.ref)
+            address = self._writing.ticket_address(unit, ticket.ref)
             return whole.source_id or "", _message(note, ARRIVED[self._writing.language], address)
         known = unit.source_notes.get(note.ticket_id, note.marker)
         sealed = note.sealed if known is None else known.sealed

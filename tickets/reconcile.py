@@ -83,8 +83,16 @@ class Reconcile:
 
         return self.records.read(work)
 
-    def run(self, name: str, *, full: bool = False, patience: timedelta = timedelta()) -> Round:
-        """One round. ``full``: from the beginning, and then each ticket that was not among those listed.
+    def run(
+        self,
+        name: str,
+        *,
+        full: bool = False,
+        patience: timedelta = timedelta(),
+        enough: Callable[[], bool] = lambda: False,
+    ) -> Round:
+        """One round. ``full``: from the beginning, and then each ticket that was not among those listed. ``enough``
+        says when to stop, between two steps; the next round goes on there.
 
         Raises StateConflict where another one is at work, RecordsUnavailable. What stopped it otherwise stands in what
         it came to.
@@ -92,17 +100,20 @@ class Reconcile:
         self.add(name)
         try:
             with Lease(self.records, LEASE + name, length=LEASE_FOR, patience=patience) as lease:
-                return _Run(self, self._connectors.frames[name], self._desk(name), lease, full=full).all()
+                return _Run(
+                    self, self._connectors.frames[name], self._desk(name), lease, full=full, enough=enough
+                ).all()
         except LeaseTaken as error:
             raise StateConflict("Another run is reading this ticket system.") from error
         except LeaseLost as error:
             raise StateConflict("Another run has taken over reading this ticket system.") from error
 
-    def ask_about_due(self, name: str, *, most: int = DUE) -> Round | None:
+    def ask_about_due(self, name: str, *, most: int = DUE, enough: Callable[[], bool] = lambda: False) -> Round | None:
         """Ask about tickets that are due, so that the purge that comes next may erase them; None: another run does."""
         try:
             with Lease(self.records, LEASE + name, length=LEASE_FOR) as lease:
-                return _Run(self, self._connectors.frames[name], self._desk(name), lease, full=False).due(most)
+                run = _Run(self, self._connectors.frames[name], self._desk(name), lease, full=False, enough=enough)
+                return run.due(most)
         except (LeaseTaken, LeaseLost):
             return None
 
@@ -111,15 +122,29 @@ class Reconcile:
         return self._connectors.open(name, 0 if row is None else row.secret_number).desk
 
 
+class _Enough(Exception):
+    """Whoever runs it wants it to stop here."""
+
+
 class _Run:
     """One round, used once, by one thread."""
 
-    def __init__(self, of: Reconcile, frame: Frame, desk: Desk | None, lease: Lease, *, full: bool) -> None:
+    def __init__(
+        self,
+        of: Reconcile,
+        frame: Frame,
+        desk: Desk | None,
+        lease: Lease,
+        *,
+        full: bool,
+        enough: Callable[[], bool],
+    ) -> None:
         self._records, self._facts, self._clock, self._notes = of.records, of.facts, of.clock, of.notes
         self._frame = frame
         self._name = frame.name
         self._desk = desk
         self._lease = lease
+        self._enough = enough
         self._round = Round(frame.name, self._clock(), full=full)
 
     def all(self) -> Round:
@@ -142,15 +167,15 @@ class _Run:
                 self._ask_about_unseen(self._desk, begun - HEARD_WITHIN, most=LONG_UNSEEN)
         self._notes.look_for_files(self._frame, self._lease.guard)
         if self._desk is not None:
-            self._round.notes_written = self._notes.write(
-                self._frame, self._desk, self._lease.guard, self._lease.prolong
-            )
+            self._round.notes_written = self._notes.write(self._frame, self._desk, self._lease.guard, self._alive)
 
     def _reported(self, work: Callable[[], None], *, scheduled: bool = True) -> Round:
         wait: timedelta | None = None
         report = self._round
         try:
             work()
+        except _Enough:
+            report.detail, scheduled = "stopped", False
         except DeskUnavailable as error:
             report.trouble, report.detail = error.code, error.detail
             wait = timedelta(seconds=error.wait) if error.wait is not None else timedelta()
@@ -180,6 +205,12 @@ class _Run:
             row = replace(row, report=report.written(), reported_at=report.ended_at)
         unit.connectors.put(row)
 
+    def _alive(self) -> None:
+        """Between two steps. Raises LeaseLost."""
+        if self._enough():
+            raise _Enough
+        self._lease.prolong()
+
     def _take_hints(self, desk: Desk) -> None:
         now = self._clock()
         for hint in self._records.read(lambda unit: unit.hints.waiting(self._name, now, limit=HINTS)):
@@ -206,7 +237,7 @@ class _Run:
             return
         cursor, last = None if self._round.full else row.organisations_cursor, False
         while not last:
-            self._lease.prolong()
+            self._alive()
             page = _from(desk.organisations, cursor)
             for field in self._records.write(partial(self._take_organisations, page=page, began=began)):
                 self._round.refuse("", field)
@@ -229,7 +260,7 @@ class _Run:
         began = self._clock()
         cursor, last = None if self._round.full else self._records.read(self._row).cursor, False
         while not last:
-            self._lease.prolong()
+            self._alive()
             read_at = self._clock()
             page = _from(desk.changed, cursor)
             self._take_page(page.tickets, read_at)
@@ -285,7 +316,7 @@ class _Run:
 
     def _ask(self, desk: Desk, source_id: str, hint: HintRow | None = None) -> None:
         """What the API says of one ticket now."""
-        self._lease.prolong()
+        self._alive()
         read_at = self._clock()
         source = desk.ticket(source_id)
         if source is None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-from web import agent, download, health, receipt, requester, resumable_space, signin, static
+from web import agent, download, health, hooks, receipt, requester, resumable_space, signin, static
 from web.api import attachments, audit, holds, links, retention, subjects, tickets
 from web.dispatch import handler
 from web.guard import MIDDLEWARES
@@ -64,5 +64,6 @@ def _people(router: web.UrlDispatcher) -> None:
     router.add_post("/d/{token}", download.post_button)
     router.add_get("/d/{token}/content", download.get_content)
     router.add_get("/g/{grant}", download.get_grant)
+    router.add_post(pattern("/hooks/{connector}"), hooks.post_hook)
     signin.add_routes(router)
     agent.add_routes(router)

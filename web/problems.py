@@ -105,6 +105,9 @@ TITLES: Mapping[str, str] = {
     "database-unavailable": "Database unavailable",
     "key-unavailable": "Keys unavailable",
     "scanner-unavailable": "Scanner unavailable",
+    "desk-unavailable": "Ticket system unavailable",
+    "desk-refused": "Refused by the ticket system",
+    "facts-stale": "Facts too old",
     "storage-full": "Storage full",
 }
 

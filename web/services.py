@@ -20,7 +20,7 @@ from links import Issuing, Listing, Passcodes, RecipientCodes, Redeeming, Revoki
 from retention import HoldsDesk, Outlook, Policies, Purge
 from storage import BlobStore, Records
 from subjects import Erasing, Exporting
-from tickets import Facts, View
+from tickets import Facts, Hooks, View
 from transfer import Archiving, Pump, Reception, Resuming, Scanner, Sending
 from web.addresses import Addresses
 from web.csrf import Csrf
@@ -55,6 +55,7 @@ class Services:
     keys: Keys
     people: People
     facts: Facts
+    hooks: Hooks
     view: View
     outlook: Outlook
     holds: HoldsDesk

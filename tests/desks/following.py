@@ -28,11 +28,11 @@ class FollowingSite(PurgeSite):
         self.connectors = Connectors(
             {NAME: section}, lambda kind: lambda section: Made(self.desk, self.hook), lambda name, number: "made"
         )
-        writing = Writing(self._link, lambda ref: f"https://bilaga.example/agent/tickets/{ref}", "en")
+        writing = Writing(self._link, lambda unit, ref: f"https://bilaga.example/agent/tickets/{ref}", "en")
         self.notes = Notes(self.records, self.keys, self.clock, writing)
         self.reconcile = Reconcile(self.records, self.facts, self.clock, self.connectors, self.notes)
         self.hooks = Hooks(self.records, self.facts, self.clock, self.connectors)
-        self.freshness = Freshness({NAME: True}, self.clock)
+        self.freshness = Freshness(self.connectors.asks, self.clock)
 
     def round(self, *, full: bool = False) -> Round:
         """One round, at a time when one may be made."""

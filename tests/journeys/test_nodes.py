@@ -323,6 +323,54 @@ def test_an_upload_is_refused_before_its_body_has_come_and_streams_through_when_
     assert not any((nodes.front.folder / "body").glob("*"))
 
 
+TUS = {"Tus-Resumable": "1.0.0"}
+OCTETS = TUS | {"Content-Type": "application/offset+octet-stream"}
+
+
+def test_what_of_a_piece_came_before_a_cut_is_kept_through_the_proxy(nodes: Nodes) -> None:
+    nodes.one.put_ticket("N-10")
+    link = nodes.one.upload_link("N-10")
+    made = nodes.through(TUS).post(f"{link}/files", headers={"Upload-Length": str(len(CONTENT))})
+    upload = made.headers["Location"]
+    connection = nodes.connect()
+    connection.putrequest("PATCH", nodes.path(upload))
+    for name, value in (OCTETS | {"Upload-Offset": "0", "Content-Length": str(len(CONTENT))}).items():
+        connection.putheader(name, value)
+    connection.endheaders(CONTENT[:2_000_000])
+    until(lambda: nodes.other.anyone("HEAD", upload, headers=TUS).headers["Upload-Offset"] != "0")
+    connection.close()
+    offset = int(nodes.through(TUS)("HEAD", upload).headers["Upload-Offset"])
+    assert 0 < offset <= 2_000_000, "nginx passed it on as it came"
+    last = nodes.through(OCTETS)("PATCH", upload, body=CONTENT[offset:], headers={"Upload-Offset": str(offset)})
+    assert (last.status, last.headers["Upload-Offset"]) == (204, str(len(CONTENT)))
+    (row,) = agent(nodes).get("/api/v1/tickets/N-10/attachments").json()["attachments"]
+    assert row["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_list_of_many_pieces_passes_the_proxy_and_comes_back(nodes: Nodes) -> None:
+    nodes.one.put_ticket("N-11")
+    link = nodes.one.upload_link("N-11")
+    piece = nodes.through(OCTETS).post(
+        f"{link}/files", body=b"hej ", headers={"Upload-Length": "4", "Upload-Concat": "partial"}
+    )
+    listed = "final;" + " ".join([piece.headers["Location"]] * 512)
+    assert len(listed) > 50_000
+    made = nodes.through(TUS).post(f"{link}/files", headers={"Upload-Concat": listed})
+    assert made.status == 201, made.body
+    head = nodes.through(TUS)("HEAD", made.headers["Location"])
+    assert (head.status, head.headers["Upload-Concat"]) == (200, listed)
+    (row,) = agent(nodes).get("/api/v1/tickets/N-11/attachments").json()["attachments"]
+    assert row["sha256"] == hashlib.sha256(b"hej " * 512).hexdigest()
+
+
+def test_nobody_is_told_104_through_a_proxy_that_would_take_it_for_the_answer(nodes: Nodes) -> None:
+    nodes.one.put_ticket("N-12")
+    link = nodes.one.upload_link("N-12")
+    draft = {"Upload-Draft-Interop-Version": "8", "Upload-Complete": "?1"}
+    sent = nodes.through(draft).post(f"{link}/files", body=b"hej")
+    assert (sent.status, sent.headers["Upload-Complete"]) == (201, "?1")
+
+
 def test_too_many_requests_from_one_address_are_turned_away_at_the_door(tmp_path: Path) -> None:
     with two_nodes(tmp_path, a_second=1) as nodes:
         with ThreadPoolExecutor(16) as pool:

@@ -45,6 +45,32 @@ def run(service: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+PIECES = b"one " * 1000, b"two " * 1000
+
+
+def half_sent(service: Service, link: str) -> str:
+    """An upload in pieces whose second one is still to come; its address."""
+    size = str(sum(map(len, PIECES)))
+    made = service.anyone.post(
+        f"{link}/files", headers=TUS | {"Upload-Length": size, "Upload-Metadata": "name YS50eHQ="}
+    )
+    sent = service.anyone("PATCH", made.headers["Location"], body=PIECES[0], headers=TUS | {"Upload-Offset": "0"})
+    assert sent.status == 204
+    return str(made.headers["Location"])
+
+
+def assert_it_goes_on(service: Service, path: str) -> None:
+    """Where the site went, from the byte that was acknowledged where it was."""
+    offset = service.anyone("HEAD", path, headers=TUS).headers["Upload-Offset"]
+    assert offset == str(len(PIECES[0]))
+    assert service.anyone("PATCH", path, body=PIECES[1], headers=TUS | {"Upload-Offset": offset}).status == 204
+    listed = service.as_("agent").get("/api/v1/tickets/T-1/attachments").json()["attachments"]
+    (one,) = [row for row in listed if row["name"] == "a.txt"]
+    content = service.as_("agent").get(f"/api/v1/attachments/{one['id']}/content")
+    assert content.body == b"".join(PIECES)
+
+
 def at(folder: Path, old: Service) -> Service:
     """The service where the site went: on the embedded engines, whatever this run is about."""
     made = Service(folder)
@@ -56,6 +82,7 @@ def at(folder: Path, old: Service) -> Service:
 def test_an_operator_moves_a_site_and_its_people_notice_nothing(old, tmp_path):
     sent = old.attach("T-1", "fil å.txt", b"hej " * 1000)
     upload = old.upload_link("T-1")
+    begun = half_sent(old, upload)
     (tmp_path / "new").mkdir()
     new = at(tmp_path / "new", old)
     file = settings_file(tmp_path / "there.toml", data_dir=str(new.data))
@@ -67,7 +94,7 @@ def test_an_operator_moves_a_site_and_its_people_notice_nothing(old, tmp_path):
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["complete"]
-    assert (said["blobs"]["copied"], said["blobs"]["faults"], said["tables"]["attachments"]["rows"]) == (1, [], 1)
+    assert (said["blobs"]["copied"], said["blobs"]["faults"], said["tables"]["attachments"]["rows"]) == (2, [], 2)
     assert run(old, "move", "--to", str(file)).stdout.startswith("moved already")
     for command in (("serve", "--port", "0"), ("ticket", "put", "T-2")):
         refused = run(old, *command)
@@ -80,6 +107,7 @@ def test_an_operator_moves_a_site_and_its_people_notice_nothing(old, tmp_path):
     path = upload.removeprefix(old.url)
     form = Form.of(("mer.txt", b"mer"))
     assert new.anyone.post(path, form=form).status in {201, 303}
+    assert_it_goes_on(new, begun.removeprefix(old.url))
     assert new.cli("audit", "verify").startswith("intact")
     new.stop()
     assert run(new, "fsck", "--digests").returncode == 0

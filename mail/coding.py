@@ -27,7 +27,8 @@ def _base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
         # Padding in the middle: two texts one after the other, each is decoded for itself.
-        *whole, rest = _PADDING.split(rest + chunk.translate(None, _OTHERS))
+        text = rest + chunk.translate(None, _OTHERS)
+        *whole, rest = _PADDING.split(text) if b"=" in text else (text,)
         cut = len(rest) - len(rest) % 4
         piece = b"".join([*map(_group, whole), a2b_base64(rest[:cut])])
         rest = rest[cut:]

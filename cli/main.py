@@ -51,6 +51,7 @@ class Families(click.Group):
         "apikey",
         "audit",
         "config",
+        "connector",
         "db",
         "demo",
         "fsck",

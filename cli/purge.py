@@ -29,6 +29,9 @@ def purge(ctx: click.Context, *, dry_run: bool, now: datetime | None, as_json: b
     context: Context = ctx.obj
     with context.site() as site:
         site.follow_policy()
+        if not dry_run:
+            for name in site.connectors.frames:
+                site.reconcile.ask_about_due(name)
         report = site.purge.run(SYSTEM, now=now, dry_run=dry_run, confirm=confirm, patience=PATIENCE)
     if as_json:
         click.echo(

@@ -136,7 +136,7 @@ class SourceNotes(Protocol):
         ...
 
     def seal(self, note: NoteRow, sealed: bytes) -> None:
-        """Keep its text, before it is written anywhere: whatever comes then, it is the same text that is tried again."""
+        """Keep its text before it is written anywhere: whatever comes then, the same text is tried again."""
         ...
 
     def written(self, note: NoteRow, *, note_id: str | None, at: datetime) -> None:

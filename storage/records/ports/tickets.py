@@ -52,6 +52,10 @@ class Tickets(Protocol):
         """The ticket that a connector speaks for under that id of its system."""
         ...
 
+    def of_connector(self, connector: str, *, limit: int) -> Sequence[Ticket]:
+        """Tickets that a connector speaks for."""
+        ...
+
     def merged_here(self, connector: str, source_id: str) -> Sequence[Ticket]:
         """Tickets of a system that were merged into the one of that id, also where that one was not known."""
         ...

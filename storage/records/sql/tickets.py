@@ -31,6 +31,11 @@ _UPDATE = update(tickets).where(tickets.c.id == bindparam("the_id"), tickets.c.v
 _BY_SOURCE = _SELECT.where(
     tickets.c.connector == bindparam("the_connector"), tickets.c.source_id == bindparam("the_source_id")
 )
+_OF_CONNECTOR = (
+    _SELECT.where(tickets.c.connector == bindparam("the_connector"), tickets.c.source_id.is_not(None))
+    .order_by(tickets.c.source_id)
+    .limit(bindparam("limit"))
+)
 _MERGED_HERE = _SELECT.where(
     tickets.c.connector == bindparam("the_connector"), tickets.c.merged_source_id == bindparam("the_source_id")
 ).order_by(tickets.c.id)
@@ -114,6 +119,10 @@ class SqlTickets:
     def by_source(self, connector: str, source_id: str) -> Ticket | None:
         values = {"the_connector": connector, "the_source_id": source_id}
         return self._one(_BY_SOURCE, values, EVERYTHING)
+
+    def of_connector(self, connector: str, *, limit: int) -> Sequence[Ticket]:
+        rows = self._connection.execute(_OF_CONNECTOR, {"the_connector": connector, "limit": limit})
+        return [Ticket(*row) for row in rows]
 
     def merged_here(self, connector: str, source_id: str) -> Sequence[Ticket]:
         values = {"the_connector": connector, "the_source_id": source_id}

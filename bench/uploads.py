@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -83,15 +83,15 @@ class Target:
     name: str
     url: Callable[[int], str]
     cpu: Callable[[], float]
-    remove: Callable[[int, bytes], None]
+    remove: Callable[[int, bytes], object]
 
 
-def _warm(folder: Path) -> None:
+def warm(folder: Path, size: int = GIB) -> None:
     """Have the memory that caches files touched: a virtual machine's host takes it back when it is idle, and then each
     page costs ten times as much. Both servers find it alike."""
     target = folder / "warm"
     with target.open("wb") as file:
-        for _ in range(GIB // BLOCK * 5 // 4):
+        for _ in range(max(1, size // BLOCK) * 5 // 4):
             file.write(WARM)
     target.unlink()
 
@@ -106,21 +106,24 @@ def _round(sender: Sender, target: Target, shape: tuple[int, int], figures: Figu
         target.remove(number, answer)
 
 
-def _ask(method: str, url: str, body: str | None = None) -> None:
+def ask(method: str, url: str, body: str | None = None, *, fields: Mapping[str, str] | None = None) -> bytes:
+    """The body of the answer, which must be a good one; asked for as a program does."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port)
-    headers = {} if body is None else {"Content-Type": "application/json"}
+    headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+    headers |= fields or {}
     connection.request(method, parts.path, body, headers)
     answer = connection.getresponse()
-    answer.read()
+    content = answer.read()
     connection.close()
     if answer.status >= 300:
         raise SystemExit(f"{method}: {answer.status}")
+    return content
 
 
 def _bilaga(service: Running) -> Target:
     def withdraw(_: int, answer: bytes) -> None:
-        _ask("POST", f"{json.loads(answer)['receipt_url']}/withdraw", "{}")
+        ask("POST", f"{json.loads(answer)['receipt_url']}/withdraw", "{}")
 
     return Target("bilaga", lambda number: f"{service.upload_link}/put/{number}.bin", service.cpu, withdraw)
 
@@ -133,7 +136,7 @@ def _sink(address: str, process: int) -> Target:
     def url(number: int) -> str:
         return f"{address}/{number}.bin"
 
-    return Target("bare aiohttp, plaintext", url, cpu, lambda number, _: _ask("DELETE", url(number)))
+    return Target("bare aiohttp, plaintext", url, cpu, lambda number, _: ask("DELETE", url(number)))
 
 
 def _bench(targets: tuple[Target, ...], service: Running, folder: Path) -> None:
@@ -144,7 +147,7 @@ def _bench(targets: tuple[Target, ...], service: Running, folder: Path) -> None:
         service.forget_peak()
         for target in targets:
             for _ in range(ROUNDS):
-                _warm(folder)
+                warm(folder)
                 _round(sender, target, shape, figures[target.name])
         print(f"{shape[0]} x {shape[1] // MIB} MiB")
         for target in targets:

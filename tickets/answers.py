@@ -13,6 +13,7 @@ from typing import Any
 
 from domain.errors import BadInput, DeskRefused
 from tickets.checks import MAX_TAG, MAX_TAGS, check_day, check_email, check_instant, check_ref
+from tickets.said import UNSAID, Unsaid
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_PAGES = 10_000
@@ -103,6 +104,17 @@ def day(value: Any) -> date | None:
         return check_day(date.fromisoformat(value.strip()[:10]), "day")
     except (ValueError, BadInput):
         return None
+
+
+def contract_end(fields: Mapping[str, Any], name: str | None) -> date | Unsaid | None:
+    """A contract's last day out of a field. None: it is empty, the contract runs on. UNSAID, and what is known stays:
+    there is no such field, or what stands in it is no day."""
+    if name is None or name not in fields:
+        return UNSAID
+    written = fields[name]
+    if written is None or written == "":
+        return None
+    return day(written) or UNSAID
 
 
 def microseconds(at: datetime | None) -> int:

@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.ticket import TicketStatus
-from tickets.answers import chosen, day, email, entries, identifier, inner, instant, line, microseconds, number, tags
+from tickets.answers import (
+    chosen,
+    contract_end,
+    email,
+    entries,
+    identifier,
+    inner,
+    instant,
+    line,
+    microseconds,
+    number,
+    tags,
+)
 from tickets.checks import MAX_NAME, MAX_SUBJECT
 from tickets.desk import SourceFile, SourceTicket, Standing
 from tickets.said import UNSAID, OrganisationFact, TicketFact, Unsaid
@@ -89,11 +101,7 @@ def organisation_fact(item: Mapping[str, Any], reading: Reading) -> Organisation
         ref = identifier(line(value, MAX_NAME) if isinstance(value, str) else value)
     if ref is None:
         return None
-    ends_on: Any = UNSAID
-    fields = inner(item.get("organization_fields"))
-    if reading.contract_field is not None and reading.contract_field in fields:
-        written = fields[reading.contract_field]
-        ends_on = None if written in {None, ""} else day(written) or UNSAID
+    ends_on = contract_end(inner(item.get("organization_fields")), reading.contract_field)
     return OrganisationFact(ref=ref, name=line(item.get("name"), MAX_NAME), contract_ends_on=ends_on)
 
 

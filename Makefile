@@ -33,8 +33,8 @@ check: install-dev ## style, types, floors, dependencies, licences, lock: everyt
 	$(BIN)/pytest -q -p no:randomly tests/shape
 
 test: install-dev ## every test but the long ones, on the embedded engines, then on PostgreSQL and S3 (ARGS="-k links")
-	@services/engines.sh around $(BIN)/pytest -n 3 --dist loadgroup -m "not long" $(ARGS)
-	@services/engines.sh around $(BIN)/pytest -n 3 --dist loadgroup -m "not long" --site engines $(ARGS)
+	@services/engines.sh around $(BIN)/pytest -n 4 --dist loadgroup -m "not long" $(ARGS)
+	@services/engines.sh around $(BIN)/pytest -n 4 --dist loadgroup -m "not long" --site engines $(ARGS)
 
 test-long: install-dev ## engines that are killed and frozen while they work, some 15 minutes
 	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup -m long $(ARGS)

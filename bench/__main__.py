@@ -5,23 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from bench import big, latency, nodes, purging, s3, uploads
+from bench import big, compare, due, latency, nodes, purging, regression, s3, tus, uploads
 
 BENCHES: dict[str, Callable[[], None]] = {
+    "compare": compare.run,
+    "regression": regression.run,
     "big": big.run,
     "latency": latency.run,
     "uploads": uploads.run,
+    "tus": tus.run,
     "nodes": nodes.run,
     "purging": purging.run,
+    "due": due.run,
     "s3": s3.run,
 }
-ON_ENGINES = {"nodes", "purging", "s3"}
-"""Those that need ``services/engines.sh around``."""
+# nodes, purging and s3 need ``services/engines.sh around``.
 
 
 def main() -> None:
-    """Run the named benches; where none is named, all that need no engines."""
-    wanted = sys.argv[1:] or [name for name in BENCHES if name not in ON_ENGINES]
+    """Run the named benches; where none is named, the comparison with others."""
+    wanted = sys.argv[1:] or ["compare"]
     unknown = [name for name in wanted if name not in BENCHES]
     if unknown:
         sys.exit(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -18,10 +19,10 @@ from storage import Unit
 from tickets import Brought, Desk, Errand, Evacuation, Kept, Proof, Recorded, SourceTicket
 from transfer import Incoming, Reception
 
+log = logging.getLogger(__name__)
 CONNECTOR = Actor(Role.CONNECTOR)
-SLICE = 20.0
-"""Seconds of a round beside the service: a longer one would hold up its end."""
-ROUND = timedelta(seconds=15)
+LOOK_EVERY = timedelta(seconds=5)
+"""How often it is looked whether it is time for a round."""
 _RAW_NAME = 1000
 """Bytes of a name that are taken: systems have none that are longer."""
 _PROOFS = {
@@ -105,10 +106,19 @@ def evacuation_of(
     node: Node | None = None,
 ) -> Evacuation:
     """A connector's evacuation. ``node``: this process's, where nobody else lets it say that it lives."""
-    vault = SiteVault(site, reception, connector)
-    return Evacuation(
-        Errand(site.records, site.log, site.clock, connector, desk, vault, delete=delete, beat=beat, steps=site.steps)
+    errand = Errand(
+        site.records,
+        site.log,
+        site.clock,
+        connector,
+        desk,
+        SiteVault(site, reception, connector),
+        delete=delete,
+        language=site.settings.default_language,
+        beat=(lambda: None) if node is None else _Beating(node),
+        steps=site.steps,
     )
+    return Evacuation(errand)
 
 
 class _Beating:
@@ -125,8 +135,7 @@ class _Beating:
 
 
 class Rounds:
-    """The evacuation of one connector beside a service: a slice at a time until everything is looked at, then again
-    after ``every``."""
+    """The evacuation of one connector beside a service, every so often."""
 
     def __init__(
         self,
@@ -145,19 +154,17 @@ class Rounds:
 
     def job(self, connector: str) -> Job:
         """Its job."""
-        return Job(f"evacuate-{connector}", min(ROUND, timedelta(seconds=self._every)), self.run)
+        return Job(f"evacuate {connector}", LOOK_EVERY, self.run)
 
     def run(self) -> None:
-        """A slice, where its time has come. Another node's at work is left to it."""
-        began = self._monotonic()
-        if began < self._next:
+        """A round, where its time has come. Another node's at work is left to it."""
+        if self._monotonic() < self._next:
             return
         try:
-            report = self._evacuation.run(enough=lambda: self._stopping() or self._monotonic() - began > SLICE)
+            self._evacuation.run(enough=self._stopping)
         except StateConflict:
-            return
-        if not report.more:
-            self._next = self._monotonic() + self._every
+            log.debug("another run is at it")
+        self._next = self._monotonic() + self._every
 
 
 def _sent_name(name: str) -> str:

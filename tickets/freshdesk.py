@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Lock
@@ -29,7 +29,7 @@ from tickets.freshdesk_facts import (
     source_ticket,
 )
 from tickets.freshdesk_pace import Pace
-from tickets.freshdesk_place import PER_PAGE, Place
+from tickets.freshdesk_place import MOST_PAGES, PER_PAGE, Place
 from tickets.outgoing import Outgoing, Reply
 from tickets.said import UNSAID, OrganisationFact, Unsaid
 
@@ -79,11 +79,38 @@ class Freshdesk:
     def changed(self, cursor: str | None) -> Page:
         """As ``Desk.changed``. Raises BadInput for what is no cursor of ours."""
         place = Place.parse(cursor)
+        items, more, now = self._page(place)
+        newest = _newest(items)
+        if place.is_crowded(newest, more=more):
+            items, newest, more = self._crowd(place, items)
+        following, last = place.after(newest, more=more, now=now)
+        return Page([self._ticket(one) for one in items], str(following), last)
+
+    def _page(self, place: Place) -> tuple[list[Mapping[str, Any]], bool, datetime | None]:
+        """A page, whether the list goes on, and when it was answered by Freshdesk's clock."""
         reply = self._get("/tickets", place.query)
         items = _listed(reply)
-        newest = instant(items[-1].get("updated_at")) if items else None
-        following, last = place.after(newest, more=_more(reply, len(items), PER_PAGE), now=_told(reply))
-        return Page([self._ticket(one) for one in items], str(following), last)
+        return items, _more(reply, len(items), PER_PAGE), _told(reply)
+
+    def _crowd(
+        self, place: Place, items: list[Mapping[str, Any]]
+    ) -> tuple[list[Mapping[str, Any]], datetime | None, bool]:
+        """All tickets of a second that has more than a page. What changes meanwhile leaves it, and all behind it move
+        up: so its pages are read to the last one and then back, for whatever moved up from a page not read yet is on
+        one that will be read."""
+        found = {str(one["id"]): one for one in items}
+        page, newest, more = place.page, _newest(items), True
+        while place.is_crowded(newest, more=more) and page < MOST_PAGES:
+            page += 1
+            items, more, _ = self._page(replace(place, page=page))
+            newest = _newest(items) or newest
+            found |= {str(one["id"]): one for one in items}
+        for number in range(page - 1, 0, -1):
+            items, _, _ = self._page(replace(place, page=number))
+            found |= {str(one["id"]): one for one in items}
+        if place.is_crowded(newest, more=more):
+            log.error("more tickets of one second than Freshdesk lists", extra={"pages": page})
+        return list(found.values()), newest, more
 
     def ticket(self, ticket_id: str) -> SourceTicket | None:
         """As ``Desk.ticket``."""
@@ -291,6 +318,11 @@ def _number(text: str) -> str:
     if not (text.isascii() and text.isdecimal()):
         raise NotFound
     return text
+
+
+def _newest(items: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """When the last ticket of a page changed."""
+    return instant(items[-1].get("updated_at")) if items else None
 
 
 def _more(reply: Reply, count: int, full: int) -> bool:

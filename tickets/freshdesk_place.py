@@ -1,8 +1,8 @@
 """How far a walk through Freshdesk's lists has come: the cursor, and where it leads next.
 
 Lists are cut at 300 pages, and shift while tickets change: so a page is asked for by the time of the last ticket of the
-page before, and page numbers are used only within one second's tickets. Trash and spam are lists of their own, walked
-through now and then, for no rule of automation tells of them.
+page before. Where one second has more tickets than a page, its pages are read forward and back again. Trash and spam
+are lists of their own, walked through now and then, for no rule of automation tells of them.
 """
 
 from __future__ import annotations
@@ -79,14 +79,13 @@ class Place:
             return replace(done, sweep=SWEEPS[0]), False
         return done, True
 
+    def is_crowded(self, newest: datetime | None, *, more: bool) -> bool:
+        """Whether the tickets of one second go on behind this page."""
+        return self.sweep is None and more and newest is not None and newest - _SECOND <= self.since
+
     def _further(self, newest: datetime) -> Place:
         # From a second before the last one: it may have more tickets than this page had room for.
-        since = newest - _SECOND
-        if since > self.since:
-            return replace(self, since=since, page=1)
-        if self.page < MOST_PAGES:
-            return replace(self, page=self.page + 1)
-        return replace(self, since=self.since + _SECOND, page=1)
+        return replace(self, since=max(newest - _SECOND, self.since + _SECOND), page=1)
 
     def _after_sweep(self, *, more: bool, now: datetime | None) -> tuple[Place, bool]:
         if more and self.page < MOST_PAGES:

@@ -36,6 +36,7 @@ def places(settings: Settings) -> list[Place]:
     return [
         *(_engine(settings, kind, name) for kind, name in STORES.items()),
         *_beside(settings),
+        *_connectors(settings),
     ]
 
 
@@ -60,10 +61,20 @@ def _engine(settings: Settings, kind: str, name: str) -> Place:
     return Place(kind, engine, _elsewhere(host) if endpoint else "amazonaws.com", region, in_eea)
 
 
+def _connectors(settings: Settings) -> Iterator[Place]:
+    """Ticket systems: what is known there is told here, and links to files are written there."""
+    for name, section in sorted(settings.connectors.items()):
+        address = next((str(section[key]) for key in ("url", "domain") if section.get(key)), "")
+        host = urlsplit(address).hostname if "//" in address else address or None
+        yield Place("connector", f"{name} ({section.get('kind')})", _elsewhere(host))
+
+
 def _beside(settings: Settings) -> Iterator[Place]:
     """What is not a store: each is there only where it is configured."""
     if settings.smtp_url is not None:
         yield Place("mail", "SMTP", _elsewhere(urlsplit(settings.smtp_url.get_secret_value()).hostname))
+    if settings.mail.listen is not None and settings.mail.relay is not None:
+        yield Place("mail", "SMTP", _elsewhere(urlsplit(settings.mail.relay.get_secret_value()).hostname))
     if settings.clamd_url is not None:
         yield Place("scanner", "ClamAV", _elsewhere(urlsplit(settings.clamd_url).hostname))
     if settings.audit_export is not None:

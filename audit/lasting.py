@@ -20,7 +20,7 @@ _DETAILS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.PURGE_STARTED: (),
     EventKind.PURGE_FINISHED: ("certificate_id",),
     EventKind.TICKET_ERASED: (),
-    EventKind.LINK_REVOKED: (),
+    EventKind.LINK_REVOKED: ("recipient",),
     EventKind.CREDENTIAL_REVOKED: (),
     EventKind.SCAN_FINISHED: (),
     EventKind.HOLD_PLACED: ("ticket_id", "organisation_id"),
@@ -32,7 +32,8 @@ _LINE = re.compile(r"(?P<kind>[a-z.-]+) (?P<index>0|[1-9][0-9]{0,18}) (?P<subjec
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """One such fact. ``detail``: of a purge the certificate's id, of a hold the id of the ticket or organisation."""
+    """One such fact. ``detail``: of a purge the certificate's id, of a hold the id of the ticket or organisation,
+    of a link ``erased`` where whom it named was erased with it."""
 
     kind: EventKind
     index: int

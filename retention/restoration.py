@@ -77,6 +77,8 @@ class Restoration:
         now = self._clock()
         told = _Told(forgotten)
         ended = unit.restores.end_all(at=now)
+        for one in told.emptied:
+            unit.recipients.erase(LinkId(one), at=now)
         revoked = [unit.links.revoke(LinkId(one), at=now) for one in told.ids(EventKind.LINK_REVOKED)]
         disabled = [unit.access.disable(PrincipalId(one), at=now) for one in told.ids(EventKind.CREDENTIAL_REVOKED)]
         infected = [_quarantine(unit, AttachmentId(one)) for one in told.ids(EventKind.SCAN_FINISHED)]
@@ -111,6 +113,7 @@ class _Told:
     def __init__(self, facts: Sequence[Lasting]) -> None:
         self._facts = facts
         self.certificates = {one.subject: one.detail for one in facts if one.kind is EventKind.PURGE_FINISHED}
+        self.emptied = [one.subject for one in facts if one.kind is EventKind.LINK_REVOKED and one.detail is not None]
         on = {one.detail: one.kind for one in facts if one.kind in {EventKind.HOLD_PLACED, EventKind.HOLD_RELEASED}}
         self.held = [on_id for on_id, kind in on.items() if on_id is not None and kind is EventKind.HOLD_PLACED]
 

@@ -96,6 +96,8 @@ class HeldTicket:
     requester_name: str | None
     organisation: str | None
     channel: str | None
+    connector: str | None
+    tags: Sequence[str]
     opened_at: datetime | None
     last_activity_at: datetime
     closed_at: datetime | None

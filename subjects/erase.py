@@ -244,7 +244,12 @@ class Erasing:
         link = unit.links.get(link_id, EVERYTHING)
         if link is None or unit.holds.held(link.ticket_id) or not unit.recipients.erase(link_id, at=self._clock()):
             return
-        facts = {"kind": link.kind.value, "ticket": link.ticket_id, "attachment": link.attachment_id, "erased": True}
+        facts = {
+            "kind": link.kind.value,
+            "ticket": link.ticket_id,
+            "attachment": link.attachment_id,
+            "recipient": "erased",
+        }
         self._log.append(unit, Event(EventKind.LINK_REVOKED, actor, link_id, facts))
 
     def _look(self, unit: Unit, person: Person) -> _Rest:

@@ -82,6 +82,8 @@ class Gathering:
             requester_name=view.requester_name,
             organisation=view.organisation_ref,
             channel=ticket.channel,
+            connector=ticket.connector,
+            tags=ticket.tags,
             opened_at=ticket.opened_at,
             last_activity_at=ticket.last_activity_at,
             closed_at=ticket.closed_at,

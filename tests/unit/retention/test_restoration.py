@@ -8,10 +8,11 @@ import pytest
 
 from audit import Lasting, Log, kept_checkpoints, kept_entries, verify
 from audit.statement import Statement
-from domain.actor import SYSTEM
+from domain.actor import EVERYTHING, SYSTEM
 from domain.attachment import AttachmentState, Scan
 from domain.event import EventKind
 from retention import Restoration
+from tests.contract.records.given import a_download_link, digest
 from tests.small_site import Crash, MemoryExport, PurgeSite
 
 
@@ -160,6 +161,22 @@ def test_a_ticket_erased_again_whose_files_are_stuck_stays_open_and_empty(site):
     site.restore()
     left = site.ticket("T-1")
     assert (left.erased_at, left.subject_sealed) == (None, None)
+
+
+def test_whom_a_link_named_is_erased_again_where_it_had_been_and_else_only_the_link_ends(site):
+    ticket = site.put("T-1")
+    row = site.send(ticket)
+    links = [
+        replace(a_download_link(n), ticket_id=ticket.id, attachment_id=row.id, recipient_digest=b"d" * 32)
+        for n in (1, 2)
+    ]
+    site.records.write(lambda unit: [unit.links.add(link, digest(link.id)) for link in links])
+    site.remember((EventKind.LINK_REVOKED, links[0].id, "erased"), (EventKind.LINK_REVOKED, links[1].id))
+    site.restore()
+    erased, revoked = (site.records.read(lambda unit, one=link: unit.links.get(one.id, EVERYTHING)) for link in links)
+    assert (erased.recipient_sealed, erased.recipient_digest) == (None, None)
+    assert revoked.recipient_sealed == b"recipient"
+    assert None not in {erased.revoked_at, revoked.revoked_at}
 
 
 def test_a_hold_is_placed_again_once_and_one_released_since_is_not(site):

@@ -221,7 +221,7 @@ def guarded(section: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "every":
             found[key] = TypeAdapter(timedelta).validate_python(value)
         else:
-            found[key] = value.lower() == "true" if str(value).lower() in {"true", "false"} else value
+            found[key] = str(value).lower() == "true" if str(value).lower() in {"true", "false"} else value
     return found
 
 

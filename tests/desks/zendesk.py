@@ -110,13 +110,13 @@ class Zendesk(StandIn):
         return Answer(404, {"error": "InvalidEndpoint"})
 
     def _export(self, asked: Asked) -> Answer:
-        at = int(asked.query.get("cursor", "0"))
-        changed = sorted(self.tickets.values(), key=lambda one: (one["updated_at"], one["id"]))
-        fresh = [one for one in changed if _seconds(one["updated_at"]) > at]
+        second, number = map(int, asked.query.get("cursor", "0-0").split("-"))
+        changed = sorted(self.tickets.values(), key=_place)
+        fresh = [one for one in changed if _place(one) > (second, number)]
         page = fresh[:PER_PAGE]
-        cursor = _seconds(page[-1]["updated_at"]) if page else at
+        cursor = _place(page[-1]) if page else (second, number)
         return Answer(body={
-            "tickets": page, **self._beside(page), "after_cursor": str(cursor), "end_of_stream": len(fresh) <= PER_PAGE
+            "tickets": page, **self._beside(page), "after_cursor": "{}-{}".format(*cursor), "end_of_stream": len(fresh) <= PER_PAGE
         })  # fmt: skip
 
     def _beside(self, tickets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -161,5 +161,6 @@ class Zendesk(StandIn):
         return Answer(body=self.bytes[int(asked.path[1:])])
 
 
-def _seconds(at: str) -> int:
-    return int(at[11:13]) * 3600 + int(at[14:16]) * 60 + int(at[17:19])
+def _place(ticket: dict[str, Any]) -> tuple[int, int]:
+    at = ticket["updated_at"]
+    return int(at[11:13]) * 3600 + int(at[14:16]) * 60 + int(at[17:19]), ticket["id"]

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from domain.errors import DeskRefused, DeskUnavailable, Misconfigured, NotFound, StateConflict
 from domain.ticket import Standing, TicketStatus
+from tests.desks.zammad import Zammad
 from tests.desks.zendesk import Zendesk
 from tickets.checks import check_ref
 from tickets.desk import Message, SourceTicket
+from tickets.said import OrganisationFact
 
-KINDS = [Zendesk]
+KINDS = [Zammad, Zendesk]
 FILES = [("a.bin", bytes(range(256)) * 300), ("tom.txt", b""), ("åäö €.pdf", b"%PDF")]
 NOTE = Message(
     "k3v9x2", '<p>3 files (k3v9x2): <a href="https://b.example/t">link</a></p>', "3 files https://b.example/t k3v9x2"
@@ -40,7 +42,7 @@ def desk_of(system, **more):
 
 def everything(desk, cursor):
     found: dict[str, SourceTicket] = {}
-    for _ in range(50):
+    for _ in range(200):
         page = desk.changed(cursor)
         found |= {one.id: one for one in page.tickets}
         cursor = page.cursor
@@ -66,6 +68,15 @@ def test_changed_tickets_arrive_page_by_page_and_only_what_is_new_after_that(sys
     fresh = {one for one in news if one not in found or news[one].version > found[one].version}
     assert fresh == {first[1], later}
     assert news[first[1]].fact.status is TicketStatus.CLOSED
+
+
+def test_more_than_a_page_of_tickets_arrive_those_of_one_second_too(system, desk):
+    first = {system.open() for _ in range(105)}
+    at = system.now
+    for number in first:
+        system.now = at
+        system.close(number)
+    assert set(everything(desk, None)[0]) == first
 
 
 def test_a_ticket_is_read_with_its_people_and_its_times(system, desk):
@@ -98,7 +109,8 @@ def test_closing_and_reopening_are_newer_each_time(system, desk):
 
 
 def test_organisations_end(system, desk):
-    cursor, found = None, {}
+    found: dict[str, OrganisationFact] = {}
+    cursor = None
     for _ in range(20):
         page = desk.organisations(cursor)
         found |= {one.ref: one for one in page.organisations}

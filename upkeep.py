@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 
 from domain.actor import SYSTEM
 from domain.attachment import AttachmentState
 from domain.errors import BilagaError, ChainBroken, MoveUnfinished, SiteMoved, StateConflict
+from evacuation import Rounds, evacuation_of
 from installation import Site
 from jobs import Job
 from keys import BEAT, Lease, LeaseLost, LeaseTaken, Node
@@ -110,7 +111,16 @@ class Upkeep:
             jobs.append(Job("rescan", 10 * _SECOND, rescan.run))
         if self._post is not None:
             jobs.append(Job("post", 2 * _SECOND, self._send_mail))
-        return jobs
+        return [*jobs, *self._evacuations()]
+
+    def _evacuations(self) -> Iterator[Job]:
+        """Bringing files home from ticket systems, one job each: a long one holds up no other."""
+        site = self._site
+        for name, frame in site.connectors.frames.items():
+            desk = site.connectors.open(name).desk if frame.evacuate else None
+            if desk is not None:
+                evacuation = evacuation_of(site, self._reception, name, desk, delete=frame.delete)
+                yield Rounds(evacuation, frame.every, stopping=self._stopping).job(name)
 
     def _read(self, name: str) -> None:
         """A round of reading a ticket system; it has a lease of its own, for a command may be at it as well."""

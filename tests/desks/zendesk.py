@@ -116,7 +116,8 @@ class Zendesk(StandIn):
         page = fresh[:PER_PAGE]
         cursor = _place(page[-1]) if page else (second, number)
         return Answer(body={
-            "tickets": page, **self._beside(page), "after_cursor": "{}-{}".format(*cursor), "end_of_stream": len(fresh) <= PER_PAGE
+            "tickets": page, **self._beside(page), "after_cursor": "{}-{}".format(*cursor),
+            "end_of_stream": len(fresh) <= PER_PAGE
         })  # fmt: skip
 
     def _beside(self, tickets: list[dict[str, Any]]) -> dict[str, Any]:

@@ -261,6 +261,9 @@ def test_sixty_megabytes_through_postfix_with_kills_lose_nothing_and_double_noth
     assert len(raw) > 60_000_000
     with smtplib.SMTP(postfix[0], postfix[1], timeout=PATIENCE) as server:
         server.sendmail("kim@sink.test", [address], raw)
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            server.sendmail("kim@sink.test", [address.replace("P-1", "P-2")], raw)
+        assert refused.value.recipients.popitem()[1][0] == 550
     blobs = service.data / "blobs"
     until(lambda: any(path.is_file() for path in blobs.rglob("*")), "nothing came in")
     kill(service)  # in the midst of its files

@@ -67,6 +67,8 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
         ({"BILAGA_TRUSTED_PROXIES": "everyone"}, "TRUSTED_PROXIES"),
         ({"BILAGA_SMTP_URL_FILE": "/nowhere/at/all"}, "SMTP_URL_FILE"),
         ({"BILAGA_DATA_DIR": "x", "BILAGA_DATA_DIR__X": "y"}, "DATA_DIR"),
+        ({"BILAGA_MAIL__LISTEN": "lmtp://127.0.0.1:24"}, "domain is needed with listen"),
+        ({"BILAGA_MAIL__LISTENS": "lmtp://127.0.0.1:24"}, "MAIL.LISTENS"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(environment: dict[str, str], named: str) -> None:

@@ -34,7 +34,38 @@ def _request_tracker() -> Maker:
     return make
 
 
-KINDS: Mapping[str, Callable[[], Maker]] = {"freshdesk": _freshdesk, "request-tracker": _request_tracker}
+def _zendesk() -> Maker:
+    from tickets.zendesk import make
+
+    return make
+
+
+def _zammad() -> Maker:
+    from tickets.zammad import make
+
+    return make
+
+
+def _jira() -> Maker:
+    from tickets.jira import make
+
+    return make
+
+
+def _generic() -> Maker:
+    from tickets.generic import make
+
+    return make
+
+
+KINDS: Mapping[str, Callable[[], Maker]] = {
+    "freshdesk": _freshdesk,
+    "generic": _generic,
+    "jira": _jira,
+    "request-tracker": _request_tracker,
+    "zammad": _zammad,
+    "zendesk": _zendesk,
+}
 
 
 def maker(kind: str) -> Maker:

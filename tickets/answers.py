@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 from domain.errors import BadInput, DeskRefused
 from tickets.checks import MAX_TAG, MAX_TAGS, check_day, check_email, check_instant, check_ref
@@ -18,6 +19,28 @@ from tickets.said import UNSAID, Unsaid
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_PAGES = 10_000
 """No list is longer: a system that goes on gives the same page over and over."""
+
+
+class Missing(Enum):
+    """The type of ``MISSING``."""
+
+    MISSING = "missing"
+
+
+MISSING: Final = Missing.MISSING
+"""Nothing stands at a path; ``None`` may stand there."""
+
+
+def at_path(value: Any, path: str) -> Any:
+    """What stands at a dotted path, ``data.items.0.name``; ``MISSING`` where nothing does."""
+    for step in path.split("."):
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+        elif isinstance(value, list) and step.isascii() and step.isdecimal() and int(step[:9]) < len(value):
+            value = value[int(step[:9])]
+        else:
+            return MISSING
+    return value
 
 
 def record(value: Any, system: str) -> Mapping[str, Any]:

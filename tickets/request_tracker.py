@@ -152,10 +152,9 @@ class RequestTracker:
         items = records(record(self._get("/tickets", query).json, NAME).get("items"), NAME)
         found = {one.id: one for one in self._tickets(items, latest)}
         for ticket_id in latest:
-            if ticket_id not in found:
-                one = self.ticket(ticket_id)
-                found[ticket_id] = one or _gone(ticket_id, self._settings.reading.prefix, latest[ticket_id])
-        return [found[ticket_id] for ticket_id in latest]
+            if ticket_id not in found and (one := self.ticket(ticket_id)) is not None:
+                found[ticket_id] = one
+        return [found[ticket_id] for ticket_id in latest if ticket_id in found]
 
     def _tickets(
         self, items: Sequence[Mapping[str, Any]], latest: Mapping[str, int] | None = None
@@ -332,10 +331,6 @@ def _number(text: str) -> str:
 def _change(reply: Reply) -> int:
     """The id of a ticket's last transaction, which is its entity tag."""
     return number(reply.headers.get("etag", "").strip('"')) or 0
-
-
-def _gone(ticket_id: str, prefix: str, change: int) -> SourceTicket:
-    return SourceTicket(ticket_id, change, TicketFact(f"{prefix}{ticket_id}"), standing=Standing.GONE)
 
 
 def _merged(ticket_id: str, prefix: str, into: SourceTicket) -> SourceTicket:

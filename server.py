@@ -68,7 +68,8 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
     links = settings.links
     facts = Facts(keys, log, policies.decide, clock, ring.secret("search-index"))
     connectors = open_connectors(settings, ring)
-    outlook, view, listing = Outlook(policies.decide), View(keys), Listing(keys)
+    fresh = Freshness(connectors.asks, clock).check
+    outlook, view, listing = Outlook(policies.decide, fresh), View(keys), Listing(keys)
     people = People(
         log,
         clock,
@@ -91,7 +92,7 @@ def _assemble(settings: Settings, clock: Clock, engines: Engines, *, machine: Cl
         together=engines.shared,
         clearing=engines.clearing,
         pace=PACE if engines.clearing is None else FAR_PACE,
-        fresh=Freshness(connectors.asks, clock).check,
+        fresh=fresh,
     )
     issuing = Issuing(
         keys,

@@ -17,7 +17,7 @@ from crypto import Secret, keyed_digest, new_id
 from domain.actor import EVERYTHING, Action, Actor
 from domain.attachment import AttachmentState
 from domain.clock import Clock
-from domain.errors import AlreadyPurged, BilagaError, StateConflict, Unavailable, UnderHold
+from domain.errors import AlreadyPurged, BilagaError, FactsStale, StateConflict, Unavailable, UnderHold
 from domain.event import Event, EventKind, Scalar
 from domain.ids import AttachmentId, BlobId, LinkId, TicketId
 from domain.link import LinkKind
@@ -125,6 +125,8 @@ class Erasing:
         """One ticket: links closed, files erased, then its own data. Anything that is in the way leaves it findable."""
         closed = self._records.write(lambda unit: self._close(unit, person, ticket_id))
         self._steps("subject-closed")
+        if isinstance(closed, NotErased):
+            report.failed.append(closed)
         if isinstance(closed, Kept):
             report.kept.append(closed)
         if not isinstance(closed, _Closed):
@@ -146,6 +148,8 @@ class Erasing:
             return
         if isinstance(finished, Kept):
             report.kept.append(finished)
+        elif isinstance(finished, NotErased):
+            report.failed.append(finished)
         elif finished is not None:
             report.tickets.append(ref)
             report.receipts += finished
@@ -156,7 +160,10 @@ class Erasing:
         ticket = _of(unit, person, ticket_id)
         if ticket is None:
             return
-        kept = keeps(self._outlook, unit, ticket, self._clock())
+        kept = self._keeps(unit, ticket)
+        if isinstance(kept, NotErased):
+            report.failed.append(kept)
+            return
         if kept is not None:
             report.kept.append(kept)
             return
@@ -166,12 +173,22 @@ class Erasing:
         report.receipts += len(unit.receipts.of_ticket(ticket_id))
         report.uploads += len(unit.uploads_found.of_ticket(ticket_id))
 
-    def _close(self, unit: Unit, person: Person, ticket_id: TicketId) -> _Closed | Kept | None:
+    def _keeps(self, unit: Unit, ticket: Ticket) -> Kept | NotErased | None:
+        """What keeps a ticket. NotErased: what is known of it is too old to tell that nothing does (S-69)."""
+        kept = keeps(self._outlook, unit, ticket, self._clock())
+        if kept is None:
+            try:
+                self._outlook.check_fresh(unit, ticket)
+            except FactsStale as error:
+                return NotErased("ticket", ticket.ref, error.code)
+        return kept
+
+    def _close(self, unit: Unit, person: Person, ticket_id: TicketId) -> _Closed | Kept | NotErased | None:
         """Let nothing more come: upload links dead, uploads under way ended. None: it is not theirs any more."""
         ticket = _of(unit, person, ticket_id)
         if ticket is None:
             return None
-        kept = keeps(self._outlook, unit, ticket, self._clock())
+        kept = self._keeps(unit, ticket)
         if kept is not None:
             return kept
         for link in unit.links.of_ticket(ticket_id, EVERYTHING):
@@ -200,7 +217,7 @@ class Erasing:
         report.files.append(ErasedFile(attachment_id, ref, certificate.id))
         return True
 
-    def _finish(self, unit: Unit, actor: Actor, person: Person, ticket_id: TicketId) -> Kept | int | None:
+    def _finish(self, unit: Unit, actor: Actor, person: Person, ticket_id: TicketId) -> Kept | NotErased | int | None:
         """What is left of the ticket goes: its people, its links' words, its key, its receipts, whose number it gives.
 
         Kept: a hold, or a contract, came meanwhile. None: it is not theirs any more.
@@ -208,7 +225,7 @@ class Erasing:
         ticket = _of(unit, person, ticket_id)
         if ticket is None:
             return None
-        kept = keeps(self._outlook, unit, ticket, self._clock())
+        kept = self._keeps(unit, ticket)
         if kept is not None:
             return kept
         self._purge.erase_ticket(unit, actor, ticket)
@@ -237,8 +254,7 @@ class Erasing:
         ticket = None if link is None else unit.tickets.by_id(link.ticket_id, EVERYTHING)
         if link is None or link.recipient_digest is None or ticket is None or ticket.id in own:
             return False
-        kept = keeps(self._outlook, unit, ticket, self._clock())
-        return Kept("link", link_id, HOLD) if kept is not None and kept.by == HOLD else True
+        return Kept("link", link_id, HOLD) if unit.holds.held(ticket.id) else True
 
     def _link(self, unit: Unit, actor: Actor, link_id: LinkId) -> None:
         link = unit.links.get(link_id, EVERYTHING)

@@ -14,11 +14,13 @@ import pytest
 from access import People
 from domain.actor import SYSTEM, Actor
 from domain.attachment import Attachment, Source
+from domain.errors import FactsStale
 from domain.ids import TicketId
+from domain.ticket import Ticket
 from links import Issuing, Letter
 from links.letter import seal_letter
 from retention import Brakes, CertificateDesk, HoldsDesk, Outlook, Policy, Purge
-from storage import Mail
+from storage import Mail, Unit
 from subjects import Dossier, Erasing, ErasureReport, Exporting, Gathering, Place, Search
 from tests.small_site import Steps, StubbornStore
 from tests.transfers import TransferSite
@@ -37,6 +39,7 @@ def told(dossier: Dossier) -> str:
 class PersonSite(TransferSite):
     def __init__(self, folder: Path) -> None:
         self.steps = Steps()
+        self.stale: set[str] = set()
         super().__init__(folder)
         self.blobs: Any = StubbornStore(self.blobs)
         self.letters = self.ring.secret("outbox")
@@ -46,7 +49,7 @@ class PersonSite(TransferSite):
             self.issuing,
             Issuing(self.keys, self.log, self.clock, find_by=self.facts.email_digest),
         )
-        self.outlook, self.view = Outlook(policy.of), View(self.keys)
+        self.outlook, self.view = Outlook(policy.of, self.fresh), View(self.keys)
         self.holds = HoldsDesk(self.keys, self.log, self.clock)
         self.people = People(
             self.log, self.clock, self.ring.secret("people"), idle=timedelta(hours=1), longest=timedelta(hours=2)
@@ -78,6 +81,10 @@ class PersonSite(TransferSite):
             self.clock,
             steps=self.steps,
         )
+
+    def fresh(self, unit: Unit, ticket: Ticket) -> None:
+        if ticket.ref in self.stale:
+            raise FactsStale
 
     def of(self, ref: str, email: str = ANNA, **fact: Any) -> TicketId:
         """A ticket of somebody's."""

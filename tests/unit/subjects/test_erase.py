@@ -89,6 +89,18 @@ def test_a_dry_run_says_what_a_run_then_does_and_changes_nothing(site):
     assert (len(dry.tickets), len(dry.kept), len(dry.links), dry.mails) == (1, 1, 1, 1)
 
 
+def test_what_its_ticket_system_was_not_asked_about_for_long_is_not_erased_and_named(site):
+    """S-69: whether a contract keeps it, nobody can tell."""
+    site.file(site.of("T-2"))
+    site.stale.add("T-2")
+    for dry_run in (True, False):
+        report = site.erase(dry_run=dry_run)
+        assert [(one.what, one.name, one.reason) for one in report.failed] == [("ticket", "T-2", "facts-stale")]
+        assert (report.tickets, report.files, report.complete) == ([], [], False)
+    site.stale.clear()
+    assert site.erase().tickets == ["T-2"]
+
+
 def test_links_to_the_person_end_and_name_nobody_but_under_a_hold(site):
     free, held = site.received(), site.file(site.of("T-3", "annan@kund.example"))
     site.hold("T-3")

@@ -227,6 +227,17 @@ def postfix() -> tuple[str, int]:
     return host, int(port)
 
 
+@pytest.fixture
+def behind_postfix(tmp_path, postfix) -> Iterator[tuple[Service, Desk]]:
+    """A service where Postfix hands mail on, and the desk behind it."""
+    desk = Desk()
+    service = Service(tmp_path, **door(desk, os.environ["TEST_POSTFIX_DOOR"])).start()
+    yield service, desk
+    if service.process.poll() is None:  # a test that failed
+        kill(service)
+    desk.close()
+
+
 def kill(service: Service) -> None:
     service.process.send_signal(signal.SIGKILL)
     service.process.wait(PATIENCE)
@@ -247,10 +258,9 @@ def files_of(size: int) -> dict[str, bytes]:
 
 @pytest.mark.embedded("looks into the folder of blobs for the moment to kill")
 @pytest.mark.slow
-def test_sixty_megabytes_through_postfix_with_kills_lose_nothing_and_double_nothing(tmp_path, postfix):
-    desk = Desk()
+def test_sixty_megabytes_through_postfix_with_kills_lose_nothing_and_double_nothing(behind_postfix, postfix):
+    service, desk = behind_postfix
     desk.says = "451 4.3.0 not now"
-    service = Service(tmp_path, **door(desk, os.environ["TEST_POSTFIX_DOOR"])).start()
     address = new_ticket(service, "P-1")
     files = files_of(9 << 20)
     raw = message(
@@ -286,4 +296,3 @@ def test_sixty_megabytes_through_postfix_with_kills_lose_nothing_and_double_noth
     assert len(taken.raw) < 10_000
     service.stop()
     service.cli("fsck", "--digests")
-    desk.close()

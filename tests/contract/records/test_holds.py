@@ -153,3 +153,26 @@ def test_certificates_are_found_by_id_and_by_attachment_and_in_pages(stored):
     assert list(stored.read(lambda unit: unit.certificates.page(after=certificates[1].id, limit=2))) == certificates[2:]
     with pytest.raises(StateConflict):
         stored.write(lambda unit: unit.certificates.add(replace(first, id=CertificateId(number(9)))))
+
+
+def test_holds_in_force_are_found_by_their_day_of_review(stored):
+    late = replace(a_hold(1, ticket=TICKET), review_on=date(9999, 12, 31))
+    soon = replace(a_hold(2, ticket=OTHER_TICKET), review_on=date(2026, 12, 24))
+    other = replace(a_hold(3, organisation=ORGANISATION), review_on=date(2027, 1, 1))
+
+    def place(unit):
+        for hold in (late, soon, other):
+            unit.holds.add(hold)
+
+    stored.write(place)
+    page = lambda before=None, after=None, limit=9: stored.read(  # noqa: E731
+        lambda unit: list(unit.holds.by_review(before, after=after, limit=limit))
+    )
+    count = lambda before: stored.read(lambda unit: unit.holds.count_review(before))  # noqa: E731
+    assert page() == [soon, other, late]
+    assert page(limit=1) == [soon]
+    assert page(after=(date(2026, 12, 24), soon.id)) == [other, late]
+    assert page(date(2027, 1, 1)) == [soon]
+    assert [count(date(2026, 12, 24)), count(date(2026, 12, 25)), count(date(2027, 1, 2))] == [0, 1, 2]
+    release(stored, soon)
+    assert (page(), count(date(2027, 1, 1))) == ([other, late], 0)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from domain.errors import StateConflict
+from domain.ids import TicketId
 from storage.records import Answer, Mail, Records
 from tests.contract.records.given import HOUR, T0, TICK, at_once, digest, number
 
@@ -253,3 +256,19 @@ def test_a_mark_is_kept_and_set_anew(records):
     records.write(lambda unit: unit.site.put("other", ""))
     assert records.read(lambda unit: unit.site.get("installation")) == "två"
     assert records.read(lambda unit: unit.site.get("other")) == ""
+
+
+def test_mails_about_a_ticket_go_with_it(records):
+    mine, other, nobodys = (
+        replace(a_mail(n), ticket_id=None if ticket is None else TicketId(number(ticket)))
+        for n, ticket in ((1, 1), (2, 2), (3, None))
+    )
+
+    def add(unit):
+        for mail in (mine, other, nobodys):
+            unit.outbox.add(mail)
+
+    records.write(add)
+    assert records.write(lambda unit: unit.outbox.remove_of_ticket(TicketId(number(1)))) == 1
+    left = records.read(lambda unit: list(unit.outbox.waiting(T0, limit=9)))
+    assert left == [other, nobodys]

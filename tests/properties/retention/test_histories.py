@@ -147,16 +147,14 @@ class Told:
         site = self.site
         return site.records.read(lambda unit: unit.disposals.due_count(site.clock()))
 
+    def _file(self, ref: str) -> str:
+        ticket_id = self.site.ticket(ref).id
+        return self.site.records.read(lambda unit: unit.attachments.of_ticket(ticket_id, EVERYTHING)[0].id)
+
     def act(self) -> int:
         """Let the job run right before and at each date; how many files went at their very instant."""
         site = self.site
-        self.files = {
-            one.ref: unit_file
-            for one in (site.ticket(ref) for ref in self.worlds)
-            for unit_file in [
-                site.records.read(lambda unit, one=one: unit.attachments.of_ticket(one.id, EVERYTHING)[0].id)
-            ]
-        }
+        self.files = {ref: self._file(ref) for ref in self.worlds}
         wanted = {ref: self.wanted(ref) for ref in self.worlds}
         assert {ref: site.ticket(ref).purge_due_at for ref in self.worlds} == wanted
         free = {ref for ref in self.worlds if not self.is_held(ref)}

@@ -16,9 +16,9 @@ from email.utils import parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
-from domain.errors import BilagaError, NotFound
+from domain.errors import BilagaError, DeskRefused, NotFound
 from domain.ticket import TicketStatus
-from tickets.answers import chosen, instant, line, record, records
+from tickets.answers import chosen, entries, instant, line, number, record, records
 from tickets.checks import MAX_REF
 from tickets.desk import Check, Deletion, Message, OrganisationPage, Page, SourceFile, SourceTicket
 from tickets.freshdesk_facts import (
@@ -84,7 +84,8 @@ class Freshdesk:
         if place.is_crowded(newest, more=more):
             items, newest, more = self._crowd(place, items)
         following, last = place.after(newest, more=more, now=now)
-        return Page([self._ticket(one) for one in items], str(following), last)
+        found = [self._ticket(one) for one in items]
+        return Page([one for one in found if one is not None], str(following), last)
 
     def _page(self, place: Place) -> tuple[list[Mapping[str, Any]], bool, datetime | None]:
         """A page, whether the list goes on, and when it was answered by Freshdesk's clock."""
@@ -98,16 +99,16 @@ class Freshdesk:
         """All tickets of a second that has more than a page. What changes meanwhile leaves it, and all behind it move
         up: so its pages are read to the last one and then back, for whatever moved up from a page not read yet is on
         one that will be read."""
-        found = {str(one["id"]): one for one in items}
+        found = _by_id(items)
         page, newest, more = place.page, _newest(items), True
         while place.is_crowded(newest, more=more) and page < MOST_PAGES:
             page += 1
             items, more, _ = self._page(replace(place, page=page))
             newest = _newest(items) or newest
-            found |= {str(one["id"]): one for one in items}
-        for number in range(page - 1, 0, -1):
-            items, _, _ = self._page(replace(place, page=number))
-            found |= {str(one["id"]): one for one in items}
+            found |= _by_id(items)
+        for back in range(page - 1, 0, -1):
+            items, _, _ = self._page(replace(place, page=back))
+            found |= _by_id(items)
         if place.is_crowded(newest, more=more):
             log.error("more tickets of one second than Freshdesk lists", extra={"pages": page})
         return list(found.values()), newest, more
@@ -115,7 +116,10 @@ class Freshdesk:
     def ticket(self, ticket_id: str) -> SourceTicket | None:
         """As ``Desk.ticket``."""
         reply = self._get(f"/tickets/{_number(ticket_id)}", {"include": "requester,stats"}, may_lack=True)
-        return None if reply is None else self._ticket(_one(reply))
+        found = None if reply is None else self._ticket(_one(reply))
+        if reply is not None and found is None:
+            raise DeskRefused("Freshdesk answered with something that is no ticket.")
+        return found
 
     def organisations(self, cursor: str | None) -> OrganisationPage:
         """As ``Desk.organisations``: Freshdesk tells of no changes, so it is all of them, again and again."""
@@ -123,13 +127,18 @@ class Freshdesk:
         reply = self._get("/companies", {"per_page": PER_PAGE, "page": page})
         items = _listed(reply)
         for one in items:
-            self._remember(str(one["id"]), one)
+            which = number(one.get("id"))
+            if which is not None:
+                self._remember(str(which), one)
         more = _more(reply, len(items), PER_PAGE)
         facts = [self._company_fact(one) for one in items]
         return OrganisationPage([one for one in facts if one is not None], str(page + 1 if more else 1), not more)
 
-    def _ticket(self, item: Mapping[str, Any]) -> SourceTicket:
-        company_id = item.get("company_id")
+    def _ticket(self, item: Mapping[str, Any]) -> SourceTicket | None:
+        """A ticket; None for what has no number and so is none."""
+        ticket_id, company_id = number(item.get("id")), number(item.get("company_id"))
+        if ticket_id is None:
+            return None
         ref: str | Unsaid | None = None
         organisation: OrganisationFact | None = None
         if company_id is not None:
@@ -138,6 +147,7 @@ class Freshdesk:
             ref = self._ref_of(str(company_id)) if organisation is None else organisation.ref
         return source_ticket(
             item,
+            ticket_id,
             prefix=self._settings.prefix,
             statuses=self._status,
             organisation_ref=ref,
@@ -151,7 +161,8 @@ class Freshdesk:
     def _company_fact(self, company: Mapping[str, Any]) -> OrganisationFact | None:
         named_by = self._settings.organisation
         if named_by == "id":
-            ref = f"{self._settings.prefix}{company['id']}"
+            which = number(company.get("id"))
+            ref = "" if which is None else f"{self._settings.prefix}{which}"
         else:
             value = chosen(("custom_fields",), named_by, company)
             ref = line(str(value) if isinstance(value, int) else value, MAX_REF) or ""
@@ -174,11 +185,11 @@ class Freshdesk:
                 self._companies.clear()
             self._companies[company_id] = (self._monotonic(), company)
 
-    def _status(self, number: int) -> TicketStatus:
+    def _status(self, which: int) -> TicketStatus:
         statuses = self._statuses
         if statuses is None:
             statuses, _ = self._look_at_statuses()
-        return statuses.get(number, TicketStatus.PENDING)
+        return statuses.get(which, TicketStatus.PENDING)
 
     def _look_at_statuses(self) -> tuple[dict[int, TicketStatus], Collection[str]]:
         """The mapping, and what of the site's names no status; the account is asked only where words are used."""
@@ -200,10 +211,10 @@ class Freshdesk:
         if reply is None:
             return ()
         ticket = _one(reply)
-        said = ticket.get("conversations") or []
+        said = entries(ticket.get("conversations"))
         if len(said) >= EMBEDDED:
             said = list(self._conversations(ticket_id))
-        return source_files(ticket, said)
+        return source_files(ticket_id, ticket, said)
 
     def read(self, file: SourceFile) -> AbstractContextManager[Iterator[bytes]]:
         """As ``Desk.read``. One byte more than was announced is let through, so that it is noticed."""
@@ -224,18 +235,17 @@ class Freshdesk:
         """As ``Desk.write``."""
         for said in self._conversations(ticket_id):
             if message.marker in str(said.get("body") or "") or message.marker in str(said.get("body_text") or ""):
-                return str(said["id"])
+                return str(number(said.get("id")) or "")
         path, more = ("reply", {}) if message.public else ("notes", {"private": True})
         body = {"body": message.html, **more}
         reply = self._call("POST", f"/tickets/{_number(ticket_id)}/{path}", body=body, expect=(200, 201, 404))
         if reply.status == 404:
             raise NotFound
-        return str(_one(reply)["id"])
+        return str(number(_one(reply).get("id")) or "")
 
     def _conversations(self, ticket_id: str) -> Iterator[Mapping[str, Any]]:
         """Everything said in a ticket, oldest first. Raises NotFound."""
-        page = 1
-        while True:
+        for page in range(1, MOST_PAGES + 1):
             query = {"per_page": PER_PAGE, "page": page}
             reply = self._get(f"/tickets/{_number(ticket_id)}/conversations", query, may_lack=True)
             if reply is None:
@@ -244,7 +254,6 @@ class Freshdesk:
             yield from items
             if not items or not _more(reply, len(items), LISTED):
                 return
-            page += 1
 
     # -- trying it out -------------------------------------------------------------------------------------------------
     def check(self) -> Sequence[Check]:
@@ -279,7 +288,7 @@ class Freshdesk:
         if unknown:
             return Check("statuses", ok=False, detail=f"not known in Freshdesk: {', '.join(unknown)}")
         labels = labelled_statuses(_listed(self._get("/ticket_fields", {"type": "default_status"})))
-        others = [words[0] for number, words in sorted(labels.items()) if number not in found]
+        others = [words[0] for which, words in sorted(labels.items()) if which not in found]
         return Check("statuses", ok=True, detail=f"taken for pending: {', '.join(others)}" if others else "all mapped")
 
     def _check_contract(self) -> Check:
@@ -318,6 +327,10 @@ def _number(text: str) -> str:
     if not (text.isascii() and text.isdecimal()):
         raise NotFound
     return text
+
+
+def _by_id(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {str(one.get("id")): one for one in items}
 
 
 def _newest(items: Sequence[Mapping[str, Any]]) -> datetime | None:

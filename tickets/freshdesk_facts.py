@@ -45,6 +45,7 @@ def written(at: datetime) -> str:
 
 def source_ticket(
     item: Mapping[str, Any],
+    ticket_id: int,
     *,
     prefix: str,
     statuses: Callable[[int], TicketStatus],
@@ -57,11 +58,11 @@ def source_ticket(
     stats, requester = inner(item.get("stats")), inner(item.get("requester"))
     status = statuses(number(item.get("status")) or 2)
     return SourceTicket(
-        id=str(item["id"]),
+        id=str(ticket_id),
         # A ticket may go to the trash or to spam without its time being changed, and that is news all the same.
         version=microseconds(updated_at) + (0 if standing is Standing.PRESENT else 1),
         fact=TicketFact(
-            ref=f"{prefix}{item['id']}",
+            ref=f"{prefix}{ticket_id}",
             status=status,
             subject=line(item.get("subject"), MAX_SUBJECT),
             requester_email=email(requester.get("email")) if requester else UNSAID,
@@ -101,34 +102,38 @@ def contract_end(company: Mapping[str, Any], contract_field: str) -> date | Unsa
     return found
 
 
-def source_files(ticket: Mapping[str, Any], conversations: Iterable[Mapping[str, Any]]) -> list[SourceFile]:
+def source_files(
+    ticket_id: str, ticket: Mapping[str, Any], conversations: Iterable[Mapping[str, Any]]
+) -> list[SourceFile]:
     """The files of a ticket and of everything said in it."""
-    found = _files(ticket, str(ticket["id"]), None)
+    found = _files(ticket, ticket_id, None)
     for said in conversations:
-        found += _files(said, str(ticket["id"]), str(said["id"]))
+        part = number(said.get("id"))
+        found += [] if part is None else _files(said, ticket_id, str(part))
     return found
 
 
 def _files(where: Mapping[str, Any], ticket_id: str, part: str | None) -> list[SourceFile]:
+    numbered = [(number(one.get("id")), one) for one in entries(where.get("attachments"))]
     return [
         SourceFile(
-            id=str(one["id"]),
+            id=str(which),
             ticket_id=ticket_id,
             # Half of a pair of surrogates is a character of JSON and of nothing else.
             name=str(one.get("name") or "").encode(errors="replace").decode(),
-            media_type=one.get("content_type"),
+            media_type=line(one.get("content_type"), MAX_NAME),
             size=_size(one),
             address=str(one.get("attachment_url") or ""),
             part=part,
             created_at=instant(one.get("created_at")),
         )
-        for one in entries(where.get("attachments"))
+        for which, one in numbered
+        if which is not None
     ]
 
 
 def _size(file: Mapping[str, Any]) -> int | None:
-    size = file.get("size", file.get("file_size"))
-    return size if isinstance(size, int) and size >= 0 else None
+    return number(file.get("size", file.get("file_size")))
 
 
 def _standing(item: Mapping[str, Any]) -> Standing:
@@ -159,14 +164,21 @@ def labelled_statuses(fields: Sequence[Mapping[str, Any]]) -> dict[int, tuple[st
         choices = one.get("choices") or {}
         if isinstance(choices, Mapping):
             for name, labels in choices.items():
-                if str(name).isdigit():
-                    found[int(name)] = tuple(map(str, labels)) if isinstance(labels, list) else (str(labels),)
+                which, words = number(name), _words(labels)
+                if which is not None and words:
+                    found[which] = words
         else:
             for entry in entries(choices):
                 which = number(entry.get("id", entry.get("value")))
-                if which is not None:
-                    found[which] = (str(entry.get("label") or entry.get("value")),)
+                words = _words(entry.get("label") or entry.get("value"))
+                if which is not None and words:
+                    found[which] = words
     return found
+
+
+def _words(labels: object) -> tuple[str, ...]:
+    found = [line(one, MAX_NAME) for one in (labels if isinstance(labels, list) else [labels])]
+    return tuple(word for word in found if word)
 
 
 def own_statuses(
@@ -176,7 +188,7 @@ def own_statuses(
     found, unknown = dict(STATUSES), []
     words = {word.casefold(): which for which, all_words in labels.items() for word in all_words[:1]}
     for name, status in wanted.items():
-        which = int(name) if name.isdigit() else words.get(name.casefold())
+        which = number(name) if name.isdigit() else words.get(name.casefold())
         if which is None:
             unknown.append(name)
         else:

@@ -17,13 +17,13 @@ HOSTS = ("*.freshdesk.com", "*.freshworks.com", "s3*.amazonaws.com", "*.s3*.amaz
 
 
 def make(section: Mapping[str, Any]) -> Made:
-    """Settings beside those of every kind: ``url`` (``https://NAME.freshdesk.com``), ``key`` (an agent's API key),
+    """Settings beside those of every kind: ``url`` (``https://NAME.freshdesk.com``), ``token`` (an agent's API key),
     ``organisation``, ``contract_field``, ``statuses``, ``rate`` (calls a minute; else half of what the account has),
     ``webhook_header``. Raises Misconfigured."""
     said = Section(section)
-    key = said.text("key")
+    token = said.text("token")
     # The API key is the user; the password may be anything.
-    authorization = "Basic " + base64.b64encode(f"{key}:X".encode()).decode()
+    authorization = "Basic " + base64.b64encode(f"{token}:X".encode()).decode()
     outgoing = said.outgoing({"Authorization": authorization}, hosts=HOSTS)
     settings = FreshdeskSettings(
         prefix=said.prefix(),

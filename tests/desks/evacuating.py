@@ -23,7 +23,7 @@ def settings_of(desk: Freshdesk) -> dict[str, str]:
     section = {
         "kind": "freshdesk",
         "url": desk.url,
-        "key": desk.account.key,
+        "token": desk.account.key,
         "prefix": "FD-",
         "allow_loopback": True,
         "allowed_hosts": ["localhost"],

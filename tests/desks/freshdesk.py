@@ -49,6 +49,11 @@ class Weather:
     cut: int = 0
 
 
+def unbent(said: Any) -> Any:
+    """Goes out as it is."""
+    return said
+
+
 def unmet(moment: str, method: str, path: str) -> None:
     """Nobody is told."""
 
@@ -62,6 +67,8 @@ class Freshdesk:
     meeting: Callable[[str, str, str], None] = unmet
     """``moment`` is ``before`` or ``done``."""
     asked: list[Asked] = field(default_factory=list)
+    bend: Callable[[Any], Any] = unbent
+    """What JSON becomes on its way out."""
     certificate: tuple[str, str] | None = None
     """Files of a certificate and its key, for ``CONNECT``."""
     _calls: list[float] = field(default_factory=list)
@@ -79,7 +86,7 @@ class Freshdesk:
         account.base = self.url = f"http://127.0.0.1:{api}"
         # By another name, as the real one's bucket has.
         account.bucket = f"http://localhost:{bucket}"
-        self.account, self.weather, self.meeting = account, Weather(), unmet
+        self.account, self.weather, self.meeting, self.bend = account, Weather(), unmet, unbent
         self.asked.clear()
         self._calls.clear()
 
@@ -201,6 +208,8 @@ class _Api(_Answering):
                     self.desk.account, self.command, self.path, self.headers.get("Content-Type", ""), body
                 ).answer()
             headers |= more
+            if self.desk.bend is not unbent:
+                found = self.desk.bend(json.loads(json.dumps(found, default=when)))
             self.desk.meeting("done", self.command, path)
         except Problem as problem:
             status, found = problem.status, problem.body

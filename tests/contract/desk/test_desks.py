@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import DeskRefused, DeskUnavailable, Misconfigured, NotFound, StateConflict
 from domain.ticket import Standing, TicketStatus
+from tests.desks.freshdesk_kind import FreshdeskKind
 from tests.desks.jira import Jira
 from tests.desks.zammad import Zammad
 from tests.desks.zendesk import Zendesk
@@ -19,7 +20,7 @@ from tickets.checks import check_ref
 from tickets.desk import Message, SourceTicket
 from tickets.said import OrganisationFact
 
-KINDS = [Jira, Zammad, Zendesk]
+KINDS = [FreshdeskKind, Jira, Zammad, Zendesk]
 FILES = [("a.bin", bytes(range(256)) * 300), ("tom.txt", b""), ("åäö €.pdf", b"%PDF")]
 NOTE = Message(
     "k3v9x2", '<p>3 files (k3v9x2): <a href="https://b.example/t">link</a></p>', "3 files https://b.example/t k3v9x2"

@@ -51,7 +51,7 @@ def section(desk, **more):
     return {
         "kind": "freshdesk",
         "url": desk.url,
-        "key": desk.account.key,
+        "token": desk.account.key,
         "prefix": "FD-",
         "allow_loopback": True,
         "allowed_hosts": ["localhost"],
@@ -341,7 +341,7 @@ def test_a_note_is_private_and_written_once(standing_in, freshdesk):
 
 # -- rate and credentials ----------------------------------------------------------------------------------------------
 def test_wrong_credentials_are_refused_and_nothing_but_the_first_line_is_tried(standing_in):
-    freshdesk = made(standing_in, key="another")
+    freshdesk = made(standing_in, token="another")
     with pytest.raises(DeskRefused):
         freshdesk.ticket("1")
     lines = freshdesk.check()
@@ -398,7 +398,7 @@ def test_the_check_tells_what_works_and_what_does_not(standing_in):
     ("change", "field"),
     [
         ({"url": "http://acme.freshdesk.com", "allow_loopback": False}, "url"),
-        ({"key": ""}, "key"),
+        ({"token": ""}, "token"),
         ({"statuses": {"Open": "maybe"}}, "statuses"),
         ({"webhook_secret": "short"}, "webhook_secret"),
         ({"colour": "green"}, "colour"),

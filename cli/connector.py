@@ -10,6 +10,7 @@ import click
 
 from cli.evacuate import evacuate
 from cli.exits import FINDINGS, UNAVAILABLE
+from cli.import_csv import import_csv
 from cli.main import Context
 from domain.clock import rfc3339
 from domain.errors import BadInput
@@ -162,4 +163,5 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 connector.add_command(evacuate)
+connector.add_command(import_csv)
 COMMANDS = {"connector": connector}

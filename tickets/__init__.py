@@ -2,6 +2,7 @@
 
 from tickets.checks import check_email, normalise_email
 from tickets.connectors import FRAME, Connectors, Frame, Made, Maker
+from tickets.csv_import import BadLine, read_organisations, read_tickets
 from tickets.dates import POLICY, Dates
 from tickets.desk import Delivery, Desk, Hint, Hook, SourceTicket
 from tickets.evacuate import Evacuation
@@ -20,6 +21,7 @@ __all__ = [
     "POLICY",
     "UNSAID",
     "Applied",
+    "BadLine",
     "Brought",
     "Connectors",
     "Dates",
@@ -57,4 +59,6 @@ __all__ = [
     "Writing",
     "check_email",
     "normalise_email",
+    "read_organisations",
+    "read_tickets",
 ]

@@ -56,6 +56,8 @@ class Section:
         value = self._value(key)
         if value is None:
             return None
+        if isinstance(value, str) and value.isascii() and value.isdecimal():  # as the environment says it
+            value = int(value[:10])
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
             raise Misconfigured(f"{key}: must be a number above 0", field=key)
         return value

@@ -51,8 +51,8 @@ class Pace:
         """Take in what an answer says about the account's rate."""
         total, left = _number(headers.get("x-ratelimit-total")), _number(headers.get("x-ratelimit-remaining"))
         with self._lock:
-            if total:
-                self._total = total
+            if total and total != self._total:
+                self._total, self._next = total, self._now()  # turns were given out by another rate
             if self._fixed is None and left is not None and left < self._total * SCARCE:
                 # Others are at it as well; a few seconds give them their turn, and the minute time to go on.
                 self._next = max(self._next, self._now() + _MINUTE * SCARCE)

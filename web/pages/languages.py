@@ -79,15 +79,17 @@ class Language:
     def rule(self, words: str) -> str:
         """A retention rule in this language: ``1 year after the last activity on the ticket``.
 
-        ``words`` are those of ``retention.rules``; what is not of their form is shown as it is.
+        ``words`` are those of ``retention.rules``, the rule's own name before a colon left out; what is not of their
+        form is shown as it is.
         """
-        period, _, fact = words.partition(" after ")
+        period, _, fact = words.rpartition(": ")[2].partition(" after ")
         parts = re.findall(r"(\d+)([YMWD])", period)
         said = [format_unit(int(number), UNITS[unit], length="long", locale=self.locale) for number, unit in parts]
         long = format_list(said, locale=self.locale)
         after = {
             "contract_ends_on": self.text("%(period)s after the last day of the customer’s contract", period=long),
             "last_activity_at": self.text("%(period)s after the last activity on the ticket", period=long),
+            "opened_at": self.text("%(period)s after the ticket was opened", period=long),
             "closed_at": self.text("%(period)s after the ticket was closed", period=long),
         }
         return after.get(fact, words) if said else words

@@ -74,6 +74,11 @@ def test_sizes_are_written_as_file_managers_write_them(size, en, sv) -> None:
             "1 year, 6 months and 10 days after the ticket was closed",
             "1 år, 6 månader och 10 dygn efter att ärendet stängdes",
         ),
+        (
+            "tax: P7Y after opened_at",
+            "7 years after the ticket was opened",
+            "7 år efter att ärendet öppnades",
+        ),
         ("P2W after something_new", "P2W after something_new", "P2W after something_new"),
     ],
 )

@@ -31,7 +31,7 @@ from domain.errors import (
     Unavailable,
     UploadLocked,
 )
-from domain.ids import BlobId, UploadId
+from domain.ids import AttachmentId, BlobId, UploadId
 from domain.upload import ENDED, EVIDENCE_FOR, Checksum, Upload, UploadKind, UploadState
 from keys import ATTACHMENT, Keys, Node
 from storage import BlobStore, Records, Unit
@@ -242,14 +242,13 @@ class Resuming:
         upload = self._known(token, incoming)
         if not upload.is_damaged:
             upload = self.look(token, incoming)
-        gone: list[BlobId] = []
+        self._drop(upload, "cancelled", lambda _: True)
 
-        def work(unit: Unit, fresh: Upload) -> None:
-            gone[:] = self._endings.drop(unit, fresh, "cancelled")
-
-        with self._turns.take(upload.id, None, work) as turn:
-            turn.over = True
-            self._endings.delete(gone)
+    def take_back(self, attachment_id: AttachmentId) -> bool:
+        """End the upload whose claim that is: its sender wants nothing of it kept. False where there is none, or an
+        attachment has come of it meanwhile. Raises UploadLocked."""
+        upload = self._records.read(lambda unit: unit.uploads_found.of_attachment(attachment_id))
+        return upload is not None and self._drop(upload, "withdrawn", lambda fresh: fresh.state not in ENDED)
 
     def sweep(self) -> int:
         """The job: end uploads whose time is up, or whose link or ticket has ended; how many."""
@@ -336,11 +335,23 @@ class Resuming:
 
     def _end(self, upload: Upload, code: str) -> bool:
         """End it, whoever writes to it. Never raises what the house knows: the sweep comes by again."""
+
+        def may(fresh: Upload) -> bool:
+            whole = fresh.state is UploadState.RECEIVED and not fresh.is_damaged
+            return not whole and (code != "expired" or fresh.expires_at <= self._clock())
+
+        try:
+            return self._drop(upload, code, may)
+        except BilagaError as error:
+            log.info("upload.not-ended", extra={"upload": upload.id, "code": error.code})
+            return False
+
+    def _drop(self, upload: Upload, code: str, may: Callable[[Upload], bool]) -> bool:
+        """End it, if it still may be when its turn has come. Raises UploadLocked."""
         gone: list[BlobId] = []
 
         def work(unit: Unit, fresh: Upload) -> None:
-            whole = fresh.state is UploadState.RECEIVED and not fresh.is_damaged
-            if whole or (code == "expired" and fresh.expires_at > self._clock()):
+            if not may(fresh):
                 raise StateConflict
             gone[:] = self._endings.drop(unit, fresh, code)
 
@@ -348,8 +359,7 @@ class Resuming:
             with self._turns.take(upload.id, None, work) as turn:
                 turn.over = True
                 self._endings.delete(gone)
-        except BilagaError as error:
-            log.info("upload.not-ended", extra={"upload": upload.id, "code": error.code})
+        except (StateConflict, NotFound):
             return False
         return True
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
 from crypto import TokenPurpose, is_token, token_digest
 from domain.actor import EVERYTHING, Actor, Role
 from domain.attachment import LIVE, Attachment, AttachmentState
-from domain.errors import AlreadyPurged, LinkUnknown, NotFound
+from domain.errors import AlreadyPurged, LinkUnknown, NotFound, UnderHold
 from domain.event import EventKind
 from domain.ids import AttachmentId
 from domain.link import Receipt
@@ -63,15 +63,31 @@ class WithdrawIn(Shape):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
+    """``coming``: claims of uploads under way."""
+
     receipt: Receipt
-    rows: list[Attachment]
+    done: list[Attachment]
+    coming: list[Attachment]
+
+    @property
+    def rows(self) -> list[Attachment]:
+        return self.done + self.coming
 
 
 def _find(unit: Unit, token: str) -> _Found:
     receipt = unit.receipts.by_digest(token_digest(token)) if is_token(TokenPurpose.RECEIPT, token) else None
     if receipt is None:
         raise LinkUnknown
-    return _Found(receipt, list(unit.attachments.of_receipt(receipt.id)))
+    under_way = [
+        (upload, unit.attachments.get(upload.attachment_id, EVERYTHING))
+        for upload in unit.uploads_found.of_receipt(receipt.id)
+    ]
+    coming = [
+        replace(row, state=AttachmentState.DAMAGED) if upload.is_damaged else row
+        for upload, row in under_way
+        if row is not None
+    ]
+    return _Found(receipt, list(unit.attachments.of_receipt(receipt.id)), coming)
 
 
 def _taken(unit: Unit, attachment_id: AttachmentId) -> list[TakenOut]:
@@ -121,7 +137,8 @@ async def get_receipt(request: web.Request) -> web.StreamResponse:
 
 
 async def post_withdraw(request: web.Request) -> web.StreamResponse:
-    """``POST /r/{receipt}/withdraw``: erased as by a purge, with certificate; its links die at once."""
+    """``POST /r/{receipt}/withdraw``: erased as by a purge, with certificate; its links die at once. Of what is still
+    under way nothing is kept either."""
     services = request.app[SERVICES]
     token = request.match_info["receipt"]
     services.rates.hit("address", services.addresses.client(request))
@@ -136,6 +153,11 @@ async def post_withdraw(request: web.Request) -> web.StreamResponse:
         raise AlreadyPurged
     actor = Actor(Role.REQUESTER, ticket_id=found.receipt.ticket_id)
     for row in living:
+        if row in found.coming:
+            if await services.hop.read(lambda unit: unit.holds.held(found.receipt.ticket_id)):
+                raise UnderHold
+            if await services.hop.call(services.resuming.take_back, row.id):
+                continue
         await services.hop.call(services.purge.erase, actor, row.id, Reason.WITHDRAWN)
     if wants_page(request):
         return web.Response(status=303, headers={"Location": f"{services.base_path}/r/{token}"})

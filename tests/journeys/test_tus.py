@@ -441,6 +441,23 @@ def test_a_revoked_link_ends_what_came_by_it(service):
         assert "Upload-Offset" not in answer.headers
 
 
+def test_what_is_taken_back_on_the_way_leaves_its_receipt_and_its_place(service):
+    service.put_ticket("R-6")
+    link = service.upload_link("R-6", max_files=2)
+    made = create(service, link, 0, Upload_Metadata=FILE)
+    receipt = made.headers["Bilaga-Receipt"]
+    coded = base64.b64encode(receipt.encode()).decode()
+    other = create(service, link, 10, Upload_Metadata=f"filename Yi50eHQ=,receipt {coded}")
+    upload = other.headers["Location"]
+    assert patch(service, upload, b"0123", 0).status == 204
+    (coming,) = [one for one in service.anyone.get(receipt).json()["attachments"] if one["state"] == "receiving"]
+    answer = service.anyone.post(f"{receipt}/withdraw", json_body={"attachment": coming["id"]})
+    assert answer.status == 200, answer.body
+    assert [one["name"] for one in answer.json()["attachments"]] == ["a.txt"]
+    assert head(service, upload).status == 404
+    assert create(service, link, 10, Upload_Metadata=FILE).status == 201, "its place is free again"
+
+
 def test_a_passcode_is_needed_to_begin(service):
     service.put_ticket("R-5")
     link = service.upload_link("R-5", passcode="öppna dig")

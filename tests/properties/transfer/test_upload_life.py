@@ -257,17 +257,20 @@ class UploadLife(RuleBasedStateMachine):
         self.check(why, lambda: self.resuming[node].cancel(token, incoming))
 
     # -- what befalls nodes --------------------------------------------------------------------------------------------
-    @rule(file=files, size=st.integers(1, 60), then=st.sampled_from(["append", "append", "cancel", "revoke"]))
-    def a_node_that_was_paused_in_the_midst_wakes_when_another_was_at_it(
-        self, file: File, size: int, then: str
-    ) -> None:
+    @rule(
+        file=files,
+        begun=st.integers(0, 1),
+        size=st.integers(1, 60),
+        then=st.sampled_from(["append", "append", "cancel", "revoke"]),
+    )
+    def a_node_that_was_paused_wakes_when_another_was_at_it(self, file: File, begun: int, size: int, then: str) -> None:
         late = self.now >= file.expires_at or file.link.why_not(self.now)
         if late or file.state is not State.OPEN or file.room == 0:
             return
         at, room, token, incoming = len(file.content), file.room, file.made.token, file.link.incoming
 
         def body() -> Iterator[bytes]:
-            yield file.stream(at, 1)
+            yield file.stream(at, begun)
             self.time_for_all(1)
             if then == "append":
                 self.bytes_come(file, 1, min(size, room or size), 0, "plain", rest=False)
@@ -276,7 +279,7 @@ class UploadLife(RuleBasedStateMachine):
             else:
                 self.revoke(file.link)
                 self.it_is_asked_how_far_it_is(file, 1)
-            yield file.stream(at + 1, (room or size) - 1)
+            yield file.stream(at + begun, (room or size) - begun)
 
         before = file.content
         try:

@@ -290,6 +290,21 @@ def test_of_a_complete_upload_only_the_way_to_it_ends(site):
     assert site.read(AGENT, sender.attachment().id) == b"hello"
 
 
+def test_what_its_sender_takes_back_on_the_way_is_gone_and_never_an_attachment(site):
+    sender = Sender(site, 100)
+    sender.append(b"a" * 40, 0)
+    attachment_id = sender.created.upload.attachment_id
+    assert site.resuming.take_back(attachment_id)
+    assert (sender.row(), blob_count(site), findings(site)) == (None, 0, [])
+    assert isinstance(refused(sender.find), NotFound)
+    assert site.events("upload.refused")[-1]["facts"]["code"] == "withdrawn"
+    assert not site.resuming.take_back(attachment_id)
+    done = Sender(site, 5)
+    done.append(b"hello", 0)
+    assert not site.resuming.take_back(done.attachment().id), "a purge is what takes that back"
+    assert site.read(AGENT, done.attachment().id) == b"hello"
+
+
 def test_files_of_a_sitting_come_to_one_receipt_from_the_beginning(site):
     first = Sender(site, 5)
     assert first.created.receipt_token is not None

@@ -73,6 +73,10 @@ SERVICES
 }
 
 start() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "note: Postfix starts for root alone; the test that needs it will say that it is missing" >&2
+        exit 0
+    fi
     if ! running postfix; then
         command -v postfix >/dev/null || die "postfix is missing: services/packages.sh test"
         write_settings

@@ -23,6 +23,7 @@ from mail.replies import Refusal, reply_to
 from mail.splitting import Rules
 from tests.corpus.mails import MAILS, TEXT, message, multipart, part
 from tests.transfers import TransferSite
+from tests.unit.transfer.test_scans import FakeScanner
 from transfer import Limits
 
 RAW = message(
@@ -206,3 +207,27 @@ def test_a_ticket_that_went_meanwhile_is_not_there(mailed):
 )
 def test_each_error_has_its_reply(error, reply):
     assert reply_to(error).startswith(reply)
+
+
+def test_malware_is_refused_and_nothing_of_the_message_is_kept(make_site):
+    guarded = Mailed(make_site(scanner=FakeScanner()))
+    good, evil = (
+        part(f'Content-Disposition: attachment; filename="{word}.txt"', word.encode()) for word in ("good", "evil")
+    )
+    raw = message(multipart("mixed", TEXT, good, evil))
+    assert guarded.take(raw).startswith("554 5.7.1")
+    assert guarded.rows == []
+    assert guarded.hop.taken == []
+    assert guarded.site.findings() == []
+
+
+def test_while_the_scanner_is_down_messages_with_files_come_again_and_others_pass(make_site):
+    scanner = FakeScanner()
+    guarded = Mailed(make_site(scanner=scanner))
+    scanner.down = True
+    assert guarded.take().startswith("451 4.3.0")
+    assert guarded.rows == []
+    assert guarded.take(MAILS[0].raw).startswith("250")
+    scanner.down = False
+    assert guarded.take().startswith("250")
+    assert len(guarded.rows) == 2

@@ -209,6 +209,42 @@ def test_another_process_goes_by_the_new_policy_from_the_next_transaction_on(fou
     assert follow(site, elsewhere)
 
 
+class Meanwhile:
+    """Records to which something happens right before a write."""
+
+    def __init__(self, records, happens):
+        self._records = records
+        self._happens = happens
+
+    def __getattr__(self, name):
+        return getattr(self._records, name)
+
+    def write(self, work):
+        if self._happens is not None:
+            happens, self._happens = self._happens, None
+            happens()
+        return self._records.write(work)
+
+
+def test_a_ticket_that_came_while_all_others_were_looked_at_counts_too(founded):
+    site = founded
+    rule = {"name": "x", "keep": "P1D", "after": "last-activity", "ground": "policy", "tag": "x"}
+    policies = configured(site, rules=[rule])
+    came = Meanwhile(site.records, lambda: site.put("T-3", last_activity_at=START, tags=["x"]))
+    before = in_force(site)
+    assert not policies.follow(came)
+    assert in_force(site) == before
+
+
+def test_of_two_nodes_that_start_at_once_one_brings_its_policy_into_force(founded):
+    site = founded
+    one, other = configured(site, others="P2Y"), configured(site, others="P3Y")
+    assert one.follow(Meanwhile(site.records, lambda: other.follow(site.records))) is False
+    assert in_force(site).fingerprint == other.configured.fingerprint
+    same = configured(site, others="P4Y")
+    assert same.follow(Meanwhile(site.records, lambda: configured(site, others="P4Y").follow(site.records)))
+
+
 def test_a_preview_lists_exactly_what_would_go_sooner(founded):
     site = founded
     one, two = site.send(site.ticket("T-1")), site.send(site.ticket("T-1"))

@@ -9,11 +9,11 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from aiosmtpd.lmtp import LMTP
@@ -21,7 +21,6 @@ from aiosmtpd.smtp import SMTP
 
 from domain.errors import BilagaError, IncompleteBody, Misconfigured, RateLimited, TooLarge
 from domain.ticket import Ticket
-from mail.delivery import Delivering
 from mail.lines import Undotting
 from mail.replies import BUSY, LATER, ONE_AT_A_TIME, UNKNOWN
 from transfer import Pump, run_in_thread
@@ -63,13 +62,25 @@ class Place:
         self.host, self.port = parts.hostname or "", port
 
 
+class Taker(Protocol):
+    """Whoever takes messages; both are called in threads (``mail.delivery.Delivering``)."""
+
+    def find(self, address: str) -> Ticket | None:
+        """The ticket of an address. Raises Unavailable."""
+        ...
+
+    def take(self, sender: str, ticket: Ticket, chunks: Iterable[bytes]) -> str:
+        """The reply to a message. Raises IncompleteBody alone."""
+        ...
+
+
 class Door:
     """Listens from ``open`` to ``close``. ``largest``: bytes of a message, announced by SIZE (RFC 1870)."""
 
-    def __init__(self, place: Place, domain: str, delivering: Delivering, pump: Pump, *, largest: int) -> None:
+    def __init__(self, place: Place, domain: str, taker: Taker, pump: Pump, *, largest: int) -> None:
         self._place = place
         self._domain = domain
-        self._delivering = delivering
+        self._taker = taker
         self._pump = pump
         self._largest = largest
         self._server: asyncio.Server | None = None
@@ -110,14 +121,14 @@ class Door:
 
     def _talk(self) -> SMTP:
         kind = _Lmtp if self._place.speaks_lmtp else _Smtp
-        return kind(self._delivering, self._pump, self._talks, self._domain, self._largest)
+        return kind(self._taker, self._pump, self._talks, self._domain, self._largest)
 
 
 class _Hooks:
     """What is asked and told between the commands; aiosmtpd finds its methods by their names."""
 
-    def __init__(self, delivering: Delivering) -> None:
-        self._delivering = delivering
+    def __init__(self, taker: Taker) -> None:
+        self._taker = taker
 
     async def handle_EHLO(  # noqa: N802
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
@@ -133,7 +144,7 @@ class _Hooks:
         if envelope.rcpt_tos:
             return ONE_AT_A_TIME
         try:
-            ticket = await run_in_thread(self._delivering.find, address)
+            ticket = await run_in_thread(self._taker.find, address)
         except BilagaError as error:
             log.warning("mail put off", extra={"code": error.code})
             return LATER
@@ -157,15 +168,13 @@ class _Smtp(SMTP):
 
     line_length_limit = BUFFER  # of the reader's buffer; the library takes it for that too
 
-    def __init__(
-        self, delivering: Delivering, pump: Pump, talks: set[asyncio.Task[None]], domain: str, largest: int
-    ) -> None:
-        self._delivering = delivering
+    def __init__(self, taker: Taker, pump: Pump, talks: set[asyncio.Task[None]], domain: str, largest: int) -> None:
+        self._taker = taker
         self._pump = pump
         self._talks = talks
         self._largest = largest
         super().__init__(
-            _Hooks(delivering),
+            _Hooks(taker),
             data_size_limit=largest,
             hostname=domain,
             ident="Bilaga",
@@ -212,7 +221,7 @@ class _Smtp(SMTP):
         sender = envelope.mail_from or ""
         with slot:
             await self.say("354 go on")
-            take = partial(self._delivering.take, "" if sender == "<>" else sender, ticket)
+            take = partial(self._taker.take, "" if sender == "<>" else sender, ticket)
             async with slot.inlet(take) as inlet:
                 size = 0
                 async for chunk in self._message():

@@ -12,7 +12,7 @@ from tests.corpus.mails import MAILS
 from transfer import Pump
 
 
-class Taker:
+class Keeper:
     """Knows one address, and keeps what it is handed."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ async def talk(door: Door, client, work):
 
 @pytest.mark.parametrize("kind", ["lmtp", "smtp"])
 async def test_a_message_comes_by_either_language(tmp_path, pump, kind, unused_tcp_port):
-    taker = Taker()
+    taker = Keeper()
     door = Door(Place(f"{kind}://127.0.0.1:{unused_tcp_port}"), "bilaga.test", taker, pump, largest=1 << 20)
     speaker = smtplib.LMTP if kind == "lmtp" else smtplib.SMTP
 
@@ -86,7 +86,7 @@ async def test_a_message_comes_by_either_language(tmp_path, pump, kind, unused_t
 
 
 async def test_lmtp_greets_by_its_own_word_alone(pump, unused_tcp_port):
-    door = Door(Place(f"lmtp://127.0.0.1:{unused_tcp_port}"), "bilaga.test", Taker(), pump, largest=1000)
+    door = Door(Place(f"lmtp://127.0.0.1:{unused_tcp_port}"), "bilaga.test", Keeper(), pump, largest=1000)
 
     def work(server):
         with server:
@@ -97,7 +97,7 @@ async def test_lmtp_greets_by_its_own_word_alone(pump, unused_tcp_port):
 
 
 async def test_what_cannot_be_looked_up_and_who_comes_in_a_crowd_come_again(pump, unused_tcp_port):
-    taker = Taker()
+    taker = Keeper()
     door = Door(Place(f"lmtp://127.0.0.1:{unused_tcp_port}"), "bilaga.test", taker, pump, largest=1 << 20)
     slot = pump.take()
 
@@ -119,7 +119,7 @@ async def test_what_cannot_be_looked_up_and_who_comes_in_a_crowd_come_again(pump
 
 async def test_a_socket_is_for_its_group_and_gone_afterwards(tmp_path, pump):
     path = tmp_path / "door.sock"
-    door = Door(Place(f"lmtp:{path}"), "bilaga.test", Taker(), pump, largest=1000)
+    door = Door(Place(f"lmtp:{path}"), "bilaga.test", Keeper(), pump, largest=1000)
     await door.open()
     assert path.stat().st_mode & 0o777 == 0o660
     await door.close(0)
@@ -130,7 +130,7 @@ async def test_a_socket_is_for_its_group_and_gone_afterwards(tmp_path, pump):
 
 async def test_a_place_that_is_taken_stops_the_start_with_one_line(pump, unused_tcp_port):
     place = Place(f"lmtp://127.0.0.1:{unused_tcp_port}")
-    first, second = (Door(place, "bilaga.test", Taker(), pump, largest=1000) for _ in range(2))
+    first, second = (Door(place, "bilaga.test", Keeper(), pump, largest=1000) for _ in range(2))
     await first.open()
     with pytest.raises(Misconfigured, match=r"MAIL__LISTEN: cannot listen: Address already in use"):
         await second.open()

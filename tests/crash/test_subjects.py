@@ -12,17 +12,14 @@ from tests.crash.vault import Vault
 SAID = " then ".join
 EMAIL = "somebody@example.com"
 WAYS = [
-    ("subject-closed",),
     ("claimed",),
-    ("key-destroyed",),
     ("key-destroyed", "after unlink"),
-    ("read-back", "read-back"),
     ("finished",),
-    ("subject-files",),
     ("subject-files", "change records.sqlite-wal"),
-    ("subject-ticket",),
     ("subject-ticket", "subject-ticket", "change records.sqlite-wal"),
 ]
+# The steps between, and every one again in tests/unit/subjects, where no process has to die for it.
+MORE = [("subject-closed",), ("key-destroyed",), ("read-back", "read-back"), ("subject-files",), ("subject-ticket",)]
 
 
 class Asked:
@@ -39,7 +36,11 @@ class Asked:
         vault.kill()
 
 
-@pytest.mark.parametrize("way", WAYS, ids=SAID)
+@pytest.mark.parametrize(
+    "way",
+    [*WAYS, *(pytest.param(way, marks=pytest.mark.long) for way in MORE)],
+    ids=SAID,
+)
 def test_an_erasure_killed_at_any_step_is_carried_through_by_the_same_command(
     vault: Vault, way: tuple[str, ...]
 ) -> None:

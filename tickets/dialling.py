@@ -8,12 +8,12 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from threading import Timer
+from threading import Event, Timer
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError, ProtocolError
 
 from tickets.reach import Reach
 
@@ -56,16 +56,22 @@ class _Checked(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 answers with its own
         """Within ``answer_seconds`` altogether: a time-out for each piece alone would let the head drip for ever."""
-        cut = Timer(self.answer_seconds, self._cut, [self.sock])
+        late = Event()
+        cut = Timer(self.answer_seconds, self._cut, [self.sock, late])
         cut.daemon = True
         cut.start()
         try:
-            return super().getresponse()
+            answer = super().getresponse()
         finally:
             cut.cancel()
+        if late.is_set():  # a head that ends in the middle passes for a whole one
+            self.close()
+            raise ProtocolError("no answer in time")
+        return answer
 
     @staticmethod
-    def _cut(connected: socket.socket) -> None:
+    def _cut(connected: socket.socket, late: Event) -> None:
+        late.set()
         with suppress(OSError):
             socket.socket.shutdown(connected, socket.SHUT_RDWR)
 

@@ -88,6 +88,7 @@ class Outgoing:
         rate: float | None = None,
         concurrent: int = 4,
         ca: str | None = None,
+        most_json: int = MAX_JSON,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -101,6 +102,7 @@ class Outgoing:
         self._parallel = concurrent
         self._slots = BoundedSemaphore(concurrent)
         self._ca = ca
+        self._most_json = most_json
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = Lock()
@@ -156,6 +158,7 @@ class Outgoing:
         target = self._url(url, None) if authorised else self._foreign(url)
         headers = dict(self._headers) if authorised else dict(_PLAIN)
         with self._slot(), _translated():
+            self._breaker.check()
             response = self._breaker.watch(partial(self._open, "GET", target, None, {**headers, "Accept": "*/*"}))
             if follow and response.status in _ELSEWHERE:
                 response.close()
@@ -180,8 +183,9 @@ class Outgoing:
         left = LONGEST_WAIT
         for tried in range(1, TRIES + 1):
             left -= self._wait_for_turn(left)
+            self._breaker.check()
             try:
-                return self._breaker.call(partial(self._ask, method, url, content, headers, expect))
+                return self._breaker.watch(partial(self._ask, method, url, content, headers, expect))
             except DeskUnavailable as error:
                 over_rate = error.facts.get("status") == 429
                 jitter = random.uniform(0.25, 0.5)  # noqa: S311 (spreads load, guards nothing)
@@ -198,7 +202,7 @@ class Outgoing:
         with self._slot(), _translated():
             response = self._open(method, url, content, {**self._headers, **headers})
             try:
-                said = b"".join(self._pieces(response, MAX_JSON))
+                said = b"".join(self._pieces(response, self._most_json))
             except TooLarge as error:
                 raise DeskRefused("The ticket system's answer is too long.") from error
             finally:

@@ -132,6 +132,22 @@ def test_the_metadata_comes_back_as_it_was_sent(service, link):
     assert head(service, upload).headers["Upload-Metadata"] == raw
 
 
+def test_a_completed_upload_says_so_though_its_file_used_the_link_up_until_the_link_is_revoked(service):
+    service.put_ticket("R-4")
+    link = service.upload_link("R-4", max_files=1)
+    upload = begun(service, link, 3)
+    assert patch(service, upload, b"hej", 0).status == 204
+    assert service.browser.get(link).status == 410, "it takes nothing more"
+    told = head(service, upload)
+    assert (told.status, told.headers["Upload-Offset"], told.headers["Upload-Length"]) == (200, "3", "3")
+    draft = service.anyone.get(upload)
+    assert (draft.status, draft.headers["Upload-Offset"], draft.headers["Upload-Complete"]) == (204, "3", "?1")
+    assert patch(service, upload, b"", 3).headers["Upload-Offset"] == "3", "the last answer, once more"
+    (listed,) = service.as_("agent").get("/api/v1/tickets/R-4/links").json()["links"]
+    service.as_("agent").delete(f"/api/v1/links/{listed['id']}")
+    assert head(service, upload).status == 410
+
+
 # -- offers ------------------------------------------------------------------------------------------------------------
 def test_options_say_what_works(service, link):
     for path in (f"{link}/files", f"{link}/files/x"):

@@ -86,9 +86,9 @@ class MailDoor(Section):
     """Mail to tickets (docs/mail.md); ``listen`` None: no door."""
 
     listen: str | None = None
-    domain: str | None = None
+    domain: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")
     relay: SecretStr | None = None
-    relay_to: str | None = None
+    relay_to: str | None = Field(default=None, pattern=r"^[!-;=?-~]+@[!-;=?A-~]+$")
     max_size: ByteSize = Field(default=ByteSize(2 << 30), ge=1 << 20, le=1 << 40)
     deliveries: int = Field(default=4, ge=1, le=256)
     picture_max: ByteSize = Field(default=ByteSize(128 << 10), le=8 << 20)

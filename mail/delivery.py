@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from audit import Log
 from domain.actor import EVERYTHING, SYSTEM, Actor, Role
 from domain.attachment import Source
 from domain.clock import Clock
-from domain.errors import BilagaError, IncompleteBody, TooLarge, Unavailable
+from domain.errors import BilagaError, IncompleteBody, QuotaExceeded, TooLarge, TooMany, Unavailable
 from domain.event import Event, EventKind
 from domain.ids import AttachmentId, TicketId
 from domain.mail import MailPart, MailState
@@ -63,12 +63,30 @@ class _Files:
         self._incoming = incoming
         self.claims: list[Claim] = []
         self.sealed: dict[int, Sealed] = {}
+        self.no_room: set[int] = set()
+        self._error: BilagaError | None = None
 
     def keep(self, part: int, name: str, chunks: Iterable[bytes]) -> None:
-        """One more, by the one way in (S-93)."""
-        claim = self._reception.claim(
-            self._incoming, name.encode(errors="replace")[:NAME_MAX].decode(errors="ignore"), None
-        )
+        """One more, by the one way in (S-93). Raises what that raises; but where there is no room for it, it is only
+        read to its end: it may be of a message that comes again, and take up that room itself."""
+        if not self.no_room:
+            try:
+                self._seal(part, name, chunks)
+                return
+            except (QuotaExceeded, TooMany) as error:
+                self._error = error
+        for _ in chunks:
+            pass
+        self.no_room.add(part)
+
+    def check_room(self, there: Container[int]) -> None:
+        """Raises QuotaExceeded, TooMany where a part found no room, and is not there already."""
+        if self._error is not None and any(part not in there for part in self.no_room):
+            raise self._error
+
+    def _seal(self, part: int, name: str, chunks: Iterable[bytes]) -> None:
+        short = name.encode(errors="replace")[:NAME_MAX].decode(errors="ignore")
+        claim = self._reception.claim(self._incoming, short, None)
         self.claims.append(claim)
         self.sealed[part] = self._reception.seal(claim, chunks)
 
@@ -192,8 +210,10 @@ class Delivering:
     def _keep(self, ticket: Ticket, digest: bytes, files: _Files, known: list[MailPart]) -> list[AttachmentId]:
         """The attachments of the message, those that are there already and those that are new, committed at once."""
         there = {one.part: one.attachment_id for one in known if one.attachment_id is not None}
+        files.check_room(there)
         new = {part: sealed for part, sealed in files.sealed.items() if part not in there}
-        self._reception.abandon(sealed.claim for part, sealed in files.sealed.items() if part in there)
+        wanted = [sealed.claim for sealed in new.values()]
+        self._reception.abandon(claim for claim in files.claims if claim not in wanted)
         if new:
             try:
                 self._reception.finish(

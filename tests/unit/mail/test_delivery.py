@@ -181,6 +181,21 @@ def test_limits_are_those_of_every_way_in(make_site):
         assert one.site.findings() == []
 
 
+@pytest.mark.parametrize("limits", [{"ticket_max_files": 2}, {"ticket_max_bytes": 8}])
+def test_a_message_that_comes_again_needs_no_room_for_what_it_takes_up_already(make_site, limits):
+    full = Mailed(make_site(limits=Limits(max_file_size=1 << 20, **limits)))
+    full.hop.error = Unavailable()
+    assert full.take().startswith("451")
+    assert len(full.rows) == 2
+    full.hop.error = None
+    assert full.take(MAILS[1].raw).startswith("452 4.2.2")
+    assert full.take().startswith("250")
+    assert full.take().startswith("250")
+    assert len(full.rows) == 2
+    assert len(full.hop.taken) == 1
+    assert full.site.findings() == []
+
+
 def test_a_mail_without_files_is_handed_on_once(mailed):
     raw = MAILS[0].raw
     assert [mailed.take(raw)[:3] for _ in range(2)] == ["250", "250"]

@@ -69,6 +69,9 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(tmp_path: Path) -> None:
         ({"BILAGA_DATA_DIR": "x", "BILAGA_DATA_DIR__X": "y"}, "DATA_DIR"),
         ({"BILAGA_MAIL__LISTEN": "lmtp://127.0.0.1:24"}, "domain is needed with listen"),
         ({"BILAGA_MAIL__LISTENS": "lmtp://127.0.0.1:24"}, "MAIL.LISTENS"),
+        ({"BILAGA_MAIL__DOMAIN": "@files.example"}, "MAIL.DOMAIN"),
+        ({"BILAGA_MAIL__RELAY_TO": "the desk"}, "MAIL.RELAY_TO"),
+        ({"BILAGA_MAIL__RELAY_TO": "desk@desk.example\r\nRCPT TO:<x@y>"}, "MAIL.RELAY_TO"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(environment: dict[str, str], named: str) -> None:

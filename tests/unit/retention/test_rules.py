@@ -292,6 +292,7 @@ def test_the_longest_that_law_or_contract_demand_else_the_shortest(rules, contra
         ({"connector": "desk"}, {"connector": "desk"}, True),
         ({"connector": "desk"}, {}, False),
         ({"tag": "Invoice"}, {"tags": ("vip", "invoice")}, True),
+        ({"tag": "invoice"}, {"tags": ("vip", "INVOICE")}, True),
         ({"tag": ["order", "invoice"]}, {"tags": ("vip",)}, False),
         ({"tag": "invoice", "channel": "web"}, {"tags": ("invoice",), "channel": "phone"}, False),
         ({"tag": "invoice", "channel": "web"}, {"tags": ("invoice",), "channel": "web"}, True),

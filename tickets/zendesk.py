@@ -105,7 +105,7 @@ class Zendesk:
                 reading=self._settings.reading,
                 users={str(one.get("id")): one for one in entries(beside.get("users"))},
                 organisations={str(one.get("id")): one for one in entries(beside.get("organizations"))},
-                solved_at={str(one.get("ticket_id")): one.get("solved_at") for one in metrics},
+                metrics={str(one.get("ticket_id")): one for one in metrics},
             )
             for item in items
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from domain.ticket import TicketStatus
@@ -37,6 +38,7 @@ STATUSES: Mapping[str, TicketStatus] = {
     "deleted": TicketStatus.CLOSED,
 }
 CHANNELS: Mapping[str, str] = {"web": "portal", "email": "email", "voice": "phone", "chat": "chat", "api": "api"}
+EXCHANGED = ("requester_updated_at", "assignee_updated_at", "status_updated_at", "solved_at")
 REDACTED = "redacted.txt"
 
 
@@ -57,7 +59,7 @@ def source_ticket(
     reading: Reading,
     users: Mapping[str, Mapping[str, Any]],
     organisations: Mapping[str, Mapping[str, Any]],
-    solved_at: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
 ) -> SourceTicket | None:
     """A ticket with what came beside it; None for what is none."""
     ticket_id = identifier(number(item.get("id")))
@@ -65,7 +67,7 @@ def source_ticket(
         return None
     word = str(item.get("status") or "").casefold()
     status = reading.statuses.get(word, TicketStatus.PENDING)
-    trashed = word == "deleted"
+    trashed, times = word == "deleted", metrics.get(ticket_id, {})
     updated_at, user = instant(item.get("updated_at")), users.get(str(item.get("requester_id")))
     organisation = _organisation(item.get("organization_id"), organisations, reading)
     return SourceTicket(
@@ -81,14 +83,21 @@ def source_ticket(
             requester_name=UNSAID if user is None or trashed else line(user.get("name"), MAX_NAME),
             organisation=organisation.ref if isinstance(organisation, OrganisationFact) else organisation,
             opened_at=instant(item.get("created_at")) or UNSAID,
-            last_activity_at=updated_at or UNSAID,
-            closed_at=(instant(solved_at.get(ticket_id)) or UNSAID) if status is TicketStatus.CLOSED else UNSAID,
+            last_activity_at=_active_at(item, times) or updated_at or UNSAID,
+            closed_at=(instant(times.get("solved_at")) or UNSAID) if status is TicketStatus.CLOSED else UNSAID,
             channel=CHANNELS.get(str(inner(item.get("via")).get("channel")), "other"),
             tags=tags(item.get("tags")),
         ),
         organisation=organisation if isinstance(organisation, OrganisationFact) else None,
         standing=Standing.TRASHED if trashed else Standing.PRESENT,
     )
+
+
+def _active_at(item: Mapping[str, Any], times: Mapping[str, Any]) -> datetime | None:
+    """When one of both sides last did something, or the status changed; ``updated_at`` moves with our notes too, and
+    with every automation. None: it is not told."""
+    told = [at for name in EXCHANGED if (at := instant(times.get(name))) is not None]
+    return max([*told, instant(item.get("created_at")) or told[0]]) if told else None
 
 
 def organisation_fact(item: Mapping[str, Any], reading: Reading) -> OrganisationFact | None:

@@ -55,6 +55,11 @@ class RequestTrackerSite:
             parsed = said
         return status, parsed, {name.lower(): value for name, value in found.items()}
 
+    def newest(self) -> int:
+        """The id of the last transaction there is."""
+        query = "transactions?query=[{%22field%22:%22id%22,%22operator%22:%22%3E%22,%22value%22:%220%22}]"
+        return int(self.call("GET", f"{query}&orderby=id&order=DESC&per_page=1")[1]["items"][0]["id"])
+
     def new_ticket(self, *files: tuple[str, str, bytes], requestor: str = "kund@example.test", **more: Any) -> str:
         """Its number. Files: name, media type, bytes."""
         body = {

@@ -122,7 +122,11 @@ class Zendesk(StandIn):
 
     def _beside(self, tickets: list[dict[str, Any]]) -> dict[str, Any]:
         metrics = [
-            {"ticket_id": one["id"], "solved_at": one["updated_at"] if one["status"] == "closed" else None}
+            {
+                "ticket_id": one["id"],
+                "solved_at": one["updated_at"] if one["status"] == "closed" else None,
+                "requester_updated_at": one["created_at"],
+            }
             for one in tickets
         ]
         return {"users": USERS, "organizations": COMPANIES, "metric_sets": metrics}

@@ -89,7 +89,9 @@ def test_every_engine_of_the_contract_is_there():
 
 
 def test_every_engine_is_held_to_the_contract_of_its_port():
-    suites = [path for path in tree.files() if path.parts[:2] == ("tests", "contract") and path.suffix == ".py"]
+    # What stands in for a ticket system names the connector that the suite of all of them makes for it.
+    places = {("tests", "contract"), ("tests", "desks")}
+    suites = [path for path in tree.files() if path.parts[:2] in places and path.suffix == ".py"]
     tried = {
         name for path in suites for _, target in tree.imports(path) for name in (target, target.rpartition(".")[0])
     }

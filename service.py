@@ -157,6 +157,8 @@ def _ready(
         say(f"PUBLIC_URL is not set: links begin with {local} and work on this machine only")
     if services.scanner is None:
         say("no malware scanner is configured (CLAMD_URL): files are taken unscanned, and say so")
+    if not site.is_policy_followed():
+        say("the configured retention policy would erase sooner, and waits for two people: see bilaga retention show")
     say(f"listening on {local}")
     if then is not None:
         Thread(target=then, args=(local,), name="then", daemon=True).start()

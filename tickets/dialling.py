@@ -65,6 +65,7 @@ class _Checked(HTTPConnection):
         finally:
             cut.cancel()
         if late.is_set():  # a head that ends in the middle passes for a whole one
+            answer.close()
             self.close()
             raise ProtocolError("no answer in time")
         return answer

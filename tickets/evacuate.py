@@ -224,7 +224,7 @@ class _Run:
 
 
 def _cursor(errand: Errand) -> str | None:
-    return errand.records.read(lambda unit: unit.site.get(CURSOR + errand.connector))
+    return errand.records.read(lambda unit: unit.site.get(CURSOR + errand.connector)) or None
 
 
 def _count_left(errand: Errand, report: EvacuationReport) -> None:

@@ -157,8 +157,8 @@ class TicketEvacuation:
         row = replace(known, source_ticket_id=file.ticket_id, ticket_id=ticket_id, part=file.part)
         if row.state in {_S.NOTED, _S.DELETED} and known.source_ticket_id != file.ticket_id:
             return replace(row, state=_S.KEPT, reason=None)  # told of on the ticket that it hung on before
-        if row.state is _S.DELETED:  # it was gone, and is back
-            return replace(row, state=_S.NOTED, reason=None)
+        if row.state is _S.DELETED:  # that one was looked for and gone: this is another by its id
+            return replace(row, state=_S.SEEN, attachment_id=None, reason=None)
         if row.state is _S.LEFT and (self._again or row.reason in COMES_BACK):
             state = _S.NOTED if row.reason in AFTER_ITS_NOTE else _S.SEEN if row.attachment_id is None else _S.KEPT
             return replace(row, state=state, reason=None, attempts=0)

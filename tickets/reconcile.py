@@ -15,6 +15,7 @@ from domain.errors import StateConflict
 from keys import Lease, LeaseLost, LeaseTaken
 from storage.records import ConnectorRow, Records, Unit
 from tickets.connectors import Connectors
+from tickets.evacuate import CURSOR
 from tickets.facts import Facts
 from tickets.notes import Notes
 from tickets.reading import DUE, Reading
@@ -108,6 +109,7 @@ class Reconcile:
                 count += 1
             if not count:
                 unit.connectors.remove(name)
+                unit.site.put(CURSOR + name, "")  # under this name another system may come
             return count
 
         total = 0

@@ -287,6 +287,17 @@ def test_a_file_that_vanished_before_it_was_fetched_is_named_and_taken_up_when_i
     assert site.states() == ["deleted"]
 
 
+def test_a_file_under_the_number_of_one_that_is_gone_is_another_one(site):
+    site.ticket_with(FILES[0])
+    site.evacuate()
+    (file,) = site.account.files.values()
+    file.gone, file.content = False, file.content[::-1]  # of the same length
+    site.account.update_ticket(1, {"priority": 2})
+    assert site.evacuate().deleted == 1
+    assert site.contents() == [FILES[0][1][::-1]]
+    assert attachments_of(site, 1) == 2
+
+
 @pytest.mark.parametrize("how", ["trashed", "gone"])
 def test_a_ticket_that_goes_meanwhile_takes_its_files_along_and_that_is_named(site, how):
     site.ticket_with()

@@ -1,13 +1,11 @@
 """Real tus clients against a real server over a line that is cut again and again: byte for byte, and little twice.
 
-``TEST_TUS_MIB`` is the size of the file (256 for the figures of docs/uploads.md), and ``TEST_TUS_CUTS``
-how often each line is cut.
+In short with every run; by ``make test-long`` with 256 MiB and twenty cuts for each (docs/uploads.md has the figures).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -19,21 +17,24 @@ from tests.journeys.service import Service
 from tests.journeys.visitor import CHROMIUM, FLAGS, visiting
 from tests.npm import installed
 
-SIZE = int(os.environ.get("TEST_TUS_MIB", "32")) * MIB
-CUTS = int(os.environ.get("TEST_TUS_CUTS", "5"))
+MINUTES = 600
+SHORT = pytest.param((32, 5), id="short")
+FULL = pytest.param((256, 20), id="full", marks=[pytest.mark.long, pytest.mark.timeout(MINUTES)])
+"""MiB and cuts."""
 LARGE = pytest.mark.filterwarnings("ignore:Sending a large body directly")
 """What aiohttp says of aiotus's chunks of 4 MiB."""
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+@pytest.fixture(scope="module", params=[SHORT, FULL])
+def line(request, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     folder = tmp_path_factory.mktemp("line")
-    file, digest = film(folder, SIZE)
+    size, cuts = request.param
+    file, digest = film(folder, size * MIB)
     with Proxy("http://127.0.0.1:9") as proxy:
         service = Service(folder, PUBLIC_URL=proxy.url).start()
         proxy.aim(service.url)
         # The service's own client speaks to it directly; what a link says goes over the line.
-        yield Line(service, proxy, file, digest, CUTS)
+        yield Line(service, proxy, file, digest, cuts)
         proxy.heal()
         service.stop()
 
@@ -77,7 +78,7 @@ async def test_aiotus_puts_pieces_together(line):
 def test_tus_js_client(line, library):
     endpoint = line.link("TUS-JS")
     line.breaks()
-    line.by_node(library, endpoint)
+    line.by_node(library, endpoint, seconds=MINUTES)
     line.arrived("TUS-JS")
 
 
@@ -107,7 +108,7 @@ def test_tus_js_client_in_chromium(line):
         with visiting(chromium) as visitor:
             visitor.page.goto(page)
             visitor.pick(line.file)
-            visitor.says(line.file.name, "Received and", within=110)
+            visitor.says(line.file.name, "Received and", within=MINUTES)
             assert len(visitor.sent("POST")) == 1
         chromium.close()
     line.arrived("CHROMIUM")

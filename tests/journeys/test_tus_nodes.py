@@ -2,12 +2,11 @@
 the other goes on with, whatever client sends.
 
 On PostgreSQL and Ceph, whatever the run stands on: in short with every run, and in full by ``make test-long``, with 256
-MiB and twenty cuts for each client (``TEST_TUS_MIB``, ``TEST_TUS_CUTS``).
+MiB and twenty cuts for each client.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,8 +21,7 @@ from tests.journeys.visitor import CHROMIUM, FLAGS, visiting
 from tests.npm import installed
 from tests.site import on_engines
 
-SIZE = int(os.environ.get("TEST_TUS_MIB", "256")) * MIB
-CUTS = int(os.environ.get("TEST_TUS_CUTS", "20"))
+SIZE, CUTS = 256 * MIB, 20
 MINUTES = 600
 LARGE = pytest.mark.filterwarnings("ignore:Sending a large body directly")
 """What aiohttp says of aiotus's chunks of 4 MiB."""

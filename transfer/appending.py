@@ -94,8 +94,8 @@ class Appending:
             self._steps("taken")
             try:
                 return self._take_in(turn, given)
-            except UploadTakenOver:
-                if not turn.over:  # somebody else has it, and nothing of this was committed
+            except (UploadTakenOver, Gone):
+                if not turn.over:  # nothing of this was committed, and it may be that no row names the blob
                     self._endings.delete([blob_id])
                 raise
             except WRONG as error:

@@ -251,7 +251,7 @@ class Assembly:
             body.close()
         try:
             self.complete(turn, sealed)
-        except UploadTakenOver:
+        except (UploadTakenOver, Gone):
             self._endings.delete([material.claim.blob_id])
             raise
 

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from domain.errors import IncompleteBody, UploadLocked, UploadTakenOver
+from domain.errors import IncompleteBody, LinkRevoked, UploadLocked, UploadTakenOver
 from domain.upload import Upload, UploadState
 from keys import Node
 from keys.node import LEASE_FOR
@@ -154,3 +154,19 @@ def test_what_a_node_left_unfinished_another_makes_an_attachment_of(site, nodes)
     assert nodes.append(1, sender, [], 100).state is UploadState.COMPLETE
     assert site.read(AGENT, sender.attachment().id) == content
     assert (blob_count(site), findings(site)) == (1, [])
+
+
+def test_a_node_that_was_paused_leaves_no_blob_where_the_link_was_revoked_meanwhile(site, nodes, threads):
+    sender = Sender(site, 100)
+    incoming = sender.incoming()
+    body = Stalled(text(30))
+    paused = threads.submit(nodes.append, 0, sender, body, 0, size=100)
+    assert body.begun.wait(PATIENCE)
+    for _ in range(3):
+        site.clock.go(seconds=LEASE_FOR.total_seconds() / 2)
+        nodes.nodes[1].beat()
+    site.revoke(incoming.link.id)
+    assert isinstance(refused(nodes.resuming[1].find, sender.token, incoming), LinkRevoked)
+    body.stop()
+    assert isinstance(paused.exception(PATIENCE), LinkRevoked)
+    assert (sender.row(), blob_count(site), findings(site)) == (None, 0, [])

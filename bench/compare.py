@@ -21,7 +21,7 @@ from typing import Any
 from bench import limits, plot
 from bench.load import Block, Done, Load
 from bench.peer import ALL, Peer
-from bench.process import Watched, cpu
+from bench.watched import Watched, cpu
 from bench.running import MIB
 from bench.uploads import warm
 

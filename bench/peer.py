@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.process import Server, free_port
+from bench.watched import Server, free_port
 from bench.running import Running
 from bench.uploads import ask
 

@@ -161,6 +161,12 @@ class UnderHold(StateConflict):
     """A legal hold forbids this."""
 
 
+class FactsStale(StateConflict):
+    """What the ticket system said of this is too old to erase anything by."""
+
+    code = "facts-stale"
+
+
 class NotReady(Refused):
     """The file is still being checked."""
 
@@ -313,13 +319,6 @@ class DeskRefused(Unavailable):
     """The ticket system does not let us: its credentials or rights have to be seen to."""
 
     code = "desk-refused"
-    retry_after = 300
-
-
-class FactsStale(Unavailable):
-    """What the ticket system says of this is too old to erase anything by."""
-
-    code = "facts-stale"
     retry_after = 300
 
 

@@ -160,6 +160,7 @@ class PurgeSite(SmallSite):
         certificates: CertificateDesk | None = None,
         clearing: Clearing | None = None,
         decide: Callable[[Unit], Decide] | None = None,
+        fresh: Callable[[Unit, Ticket], None] | None = None,
     ) -> Purge:
         return Purge(
             self.records,
@@ -174,6 +175,7 @@ class PurgeSite(SmallSite):
             pace=pace or Pace(blobs_a_second=None),
             together=together,
             clearing=clearing,
+            fresh=fresh,
         )
 
     def put(self, ref: str, **fact: Any) -> Ticket:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import random
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from threading import BoundedSemaphore, Lock
@@ -22,14 +20,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
-from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import LocationParseError
 from urllib3.filepost import encode_multipart_formdata
 from urllib3.util import Url, parse_url
 
 from domain.breaker import Breaker
 from domain.errors import DeskRefused, DeskUnavailable, Misconfigured, TooLarge
-from tickets.dialling import CONNECT_SECONDS, AddressRefused, pool
+from tickets.dialling import CONNECT_SECONDS, pool
 from tickets.reach import Network, Reach, is_loopback
+from tickets.refusals import check_stream, parsed, refusal_of, translated
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ class Outgoing:
         """
         target = self._url(url, None) if authorised else self._foreign(url)
         headers = dict(self._headers) if authorised else dict(_PLAIN)
-        with self._slot(), _translated():
+        with self._slot(), translated():
             self._breaker.check()
             response = self._breaker.watch(partial(self._open, "GET", target, None, {**headers, "Accept": "*/*"}))
             if follow and response.status in _ELSEWHERE:
@@ -165,7 +164,7 @@ class Outgoing:
                 target, authorised = self._foreign(response.headers.get("Location", "")), False
                 response = self._open("GET", target, None, {**_PLAIN, "Accept": "*/*"})
             try:
-                _check_stream(response, authorised=authorised)
+                check_stream(response, authorised=authorised)
                 yield self._pieces(response, limit)
             finally:
                 response.close()
@@ -199,7 +198,7 @@ class Outgoing:
     def _ask(
         self, method: str, url: Url, content: bytes | None, headers: Mapping[str, str], expect: Collection[int]
     ) -> Reply:
-        with self._slot(), _translated():
+        with self._slot(), translated():
             response = self._open(method, url, content, {**self._headers, **headers})
             try:
                 said = b"".join(self._pieces(response, self._most_json))
@@ -209,8 +208,8 @@ class Outgoing:
                 response.close() if response.length_remaining not in {0, None} else response.release_conn()
         fields = {name.lower(): value for name, value in response.headers.items()}
         if response.status not in expect:
-            raise _refusal(response.status, fields)
-        return Reply(response.status, fields, _parsed(said))
+            raise refusal_of(response.status, fields)
+        return Reply(response.status, fields, parsed(said))
 
     def _open(self, method: str, url: Url, content: bytes | None, headers: Mapping[str, str]) -> BaseHTTPResponse:
         return self._pool(url).urlopen(
@@ -228,7 +227,7 @@ class Outgoing:
 
     def _pieces(self, response: BaseHTTPResponse, limit: int | None) -> Iterator[bytes]:
         total, since, counted = 0, self._monotonic(), 0
-        with _translated():
+        with translated():
             while piece := response.read1(PIECE):
                 total += len(piece)
                 if limit is not None and total > limit:
@@ -297,7 +296,7 @@ class Outgoing:
         return url
 
     def _probe(self) -> None:
-        with _translated():
+        with translated():
             self._pool(self._base).urlopen(
                 "HEAD",
                 self._base.request_uri,
@@ -336,77 +335,6 @@ class _LoopbackOnly(Reach):
 
     def allows(self, address: str) -> bool:
         return is_loopback(address)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """urllib3's words name addresses: none of them is repeated."""
-    try:
-        yield
-    except HTTPError as error:
-        causes = set(map(type, _causes(error)))
-        if AddressRefused in causes:
-            raise DeskRefused(
-                "The ticket system's address is not a public one: name its network in the connector's networks."
-            ) from error
-        if ssl.SSLCertVerificationError in causes:
-            raise DeskRefused("The ticket system's certificate is not to be trusted.") from error
-        raise DeskUnavailable("The ticket system cannot be reached, or does not answer.") from error
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise DeskUnavailable("The connection to the ticket system broke.") from error
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        inner = [one for one in error.args if isinstance(one, BaseException)]
-        error = error.__cause__ or error.__context__ or (inner[0] if inner else None)
-
-
-def _check_stream(response: BaseHTTPResponse, *, authorised: bool) -> None:
-    if response.status == 200:
-        return
-    if response.status in {404, 410}:
-        raise FileNotFoundError
-    fields = {name.lower(): value for name, value in response.headers.items()}
-    refusal = _refusal(response.status, fields)
-    if isinstance(refusal, DeskRefused) and not authorised and response.status in {400, 401, 403}:
-        raise DeskUnavailable("The file's address was refused; it may have gone stale.", status=response.status)
-    raise refusal
-
-
-def _refusal(status: int, headers: Mapping[str, str]) -> DeskUnavailable | DeskRefused:
-    if status in {401, 403}:
-        return DeskRefused("The ticket system refused our credentials or rights.", status=status)
-    if status == 429 or status >= 500 or status == 408:
-        return DeskUnavailable(f"The ticket system answered {status}.", wait=_retry_after(headers), status=status)
-    if 300 <= status < 400:
-        return DeskRefused("The ticket system sends us elsewhere; its address has to be seen to.", status=status)
-    return DeskRefused(f"The ticket system answered {status}.", status=status)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    said = headers.get("retry-after", "").strip()
-    if said.isascii() and said.isdigit():
-        return min(float(said), 86_400.0)
-    try:
-        then, now = parsedate_to_datetime(said), parsedate_to_datetime(headers.get("date", ""))
-        return min(max(0.0, (then - now).total_seconds()), 86_400.0)
-    except (ValueError, TypeError):
-        return None
-
-
-def _parsed(said: bytes) -> Any:
-    if not said.strip():
-        return None
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError) as error:
-        raise DeskUnavailable("The ticket system's answer is no JSON.") from error
 
 
 def _parse(address: str) -> Url:

@@ -393,7 +393,7 @@ class UploadLife(RuleBasedStateMachine):
 
 TestUploadLife = pytest.mark.timeout(900)(UploadLife.TestCase)  # what fails is made smaller first, and that takes time
 TestUploadLife.settings = settings(
-    max_examples=25 if is_embedded() else 8,
+    max_examples=20 if is_embedded() else 6,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

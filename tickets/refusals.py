@@ -49,7 +49,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def check_stream(response: BaseHTTPResponse, *, authorised: bool) -> None:
-    """Nothing for a file that comes; raises FileNotFoundError where there is none, and what else it means that none does.
+    """Nothing for a file that comes. Raises FileNotFoundError where there is none, and what else its status means.
     A signed address that is refused may have gone stale."""
     if response.status == 200:
         return

@@ -49,6 +49,8 @@ SETTLED = timedelta(seconds=60)
 """Transactions younger than this are read again: one with a smaller id may still be on its way into the database."""
 UNSEEN = 300
 """So many transactions REST2 looks through for one that we may see, before it says that there are none."""
+EMPTY_PAGES = 10
+"""No more of them follow one another before one with something in it."""
 _ASKED = {"fields": FIELDS, "fields[Requestor]": REQUESTOR}
 _OF_TICKETS = {"field": "ObjectType", "value": "RT::Ticket"}
 KEPT = (
@@ -110,7 +112,7 @@ class RequestTracker:
             if created is not None and created <= self._clock() - SETTLED:
                 settled = max(settled, transaction)
         tickets = self._by_id(latest)
-        if reply.get("next_page") and latest and page < MOST_PAGES:
+        if reply.get("next_page") and page < (MOST_PAGES if latest else EMPTY_PAGES):
             further = {"since": settled} if settled > since else {"since": since, "page": page + 1}
             return Page(tickets, json.dumps(further), last=False)
         if settled > since:

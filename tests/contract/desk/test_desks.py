@@ -14,13 +14,14 @@ from domain.errors import DeskRefused, DeskUnavailable, Misconfigured, NotFound,
 from domain.ticket import Standing, TicketStatus
 from tests.desks.freshdesk_kind import FreshdeskKind
 from tests.desks.jira import Jira
+from tests.desks.request_tracker_rows import RequestTrackerRows
 from tests.desks.zammad import Zammad
 from tests.desks.zendesk import Zendesk
 from tickets.checks import check_ref
 from tickets.desk import Message, SourceTicket
 from tickets.said import OrganisationFact
 
-KINDS = [FreshdeskKind, Jira, Zammad, Zendesk]
+KINDS = [FreshdeskKind, Jira, RequestTrackerRows, Zammad, Zendesk]
 FILES = [("a.bin", bytes(range(256)) * 300), ("tom.txt", b""), ("åäö €.pdf", b"%PDF")]
 NOTE = Message(
     "k3v9x2", '<p>3 files (k3v9x2): <a href="https://b.example/t">link</a></p>', "3 files https://b.example/t k3v9x2"
@@ -121,7 +122,8 @@ def test_organisations_end(system, desk):
             break
     assert page.last
     source = desk.ticket(system.open())
-    assert source.organisation.ref in found
+    # Request Tracker has none of its own: they come with tickets.
+    assert (source.organisation.ref in found) is (system.kind != "request-tracker")
 
 
 def test_files_are_read_byte_for_byte_and_our_credentials_stay_at_home(system, desk):
@@ -262,3 +264,27 @@ def sound(source):
     if source.organisation is not None:
         check_ref(source.organisation.ref, "organisation")
     return 0 <= source.version < 1 << 63 and json.dumps(str(source))
+
+
+def test_transactions_of_other_queues_by_the_hundred_hide_nothing():
+    with RequestTrackerRows() as system:
+        desk = desk_of(system)
+        number = system.open()
+        _, cursor = everything(desk, None)
+        for _ in range(1000):
+            system.happens("7", "asa", hidden=True)
+        system.close(number)
+        found, cursor = everything(desk, cursor)
+        assert found[number].fact.status is TicketStatus.CLOSED
+        assert everything(desk, cursor)[0] == {}
+
+
+def test_our_own_note_is_no_activity_on_request_tracker():
+    with RequestTrackerRows() as system:
+        desk = desk_of(system)
+        number = system.open()
+        before = desk.ticket(number)
+        desk.write(number, NOTE)
+        after = desk.ticket(number)
+        assert after.fact.last_activity_at == before.fact.last_activity_at
+        assert after.version > before.version

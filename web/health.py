@@ -99,6 +99,11 @@ async def metrics(request: web.Request) -> web.Response:
         lambda unit: (services.holds.overdue(unit), services.policies.is_followed(unit))
     )
     services.metrics.retention(overdue=overdue, followed=followed)
+    now = services.clock()
+    rows = await services.hop.read(lambda unit: [(row, unit.hints.count(row.name)) for row in unit.connectors.all()])
+    for row, hints in rows:
+        age = None if row.polled_at is None else (now - row.polled_at).total_seconds()
+        services.metrics.connector(row.name, age=age, hints=hints)
     space = await services.hop.call(services.blobs.space)
     services.metrics.site(transfers=services.pump.running, live=live, journal=journal, free=space.free)
     return services.metrics.answer()

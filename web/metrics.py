@@ -30,6 +30,15 @@ class Metrics:
             "1 where the configured retention policy waits for a confirmation.",
             registry=self._registry,
         )
+        self._read_age = Gauge(
+            "bilaga_connector_read_age_seconds",
+            "How old what is known of a ticket system is; -1: it was never read whole.",
+            ("connector",),
+            registry=self._registry,
+        )
+        self._hints = Gauge(
+            "bilaga_connector_hints", "Tickets waiting to be looked at.", ("connector",), registry=self._registry
+        )
         self._free = Gauge("bilaga_store_free_bytes", "Bytes the store still takes.", registry=self._registry)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -46,6 +55,11 @@ class Metrics:
         """What of retention somebody has to see to, as looked up for this scrape."""
         self._overdue.set(overdue)
         self._unconfirmed.set(not followed)
+
+    def connector(self, name: str, *, age: float | None, hints: int) -> None:
+        """How far a ticket system is read, as looked up for this scrape."""
+        self._read_age.labels(name).set(-1 if age is None else age)
+        self._hints.labels(name).set(hints)
 
     def site(self, *, transfers: int, live: int, journal: int, free: int) -> None:
         """How the site is, as looked up for this scrape."""

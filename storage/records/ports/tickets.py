@@ -23,30 +23,8 @@ class TicketFilter:
     requester_email_digest: bytes | None = None
 
 
-class Tickets(Protocol):
-    """Tickets' rows; ``ref`` is unique."""
-
-    def put(self, ticket: Ticket) -> None:
-        """Insert, or replace the row of the same id if its version is ``ticket.version - 1``. Raises StateConflict."""
-        ...
-
-    def get(self, ref: str, scope: Scope) -> Ticket | None:
-        """The ticket of that outside name, if the scope sees it."""
-        ...
-
-    def by_id(self, ticket_id: TicketId, scope: Scope) -> Ticket | None:
-        """The ticket of that id, if the scope sees it."""
-        ...
-
-    def page(self, what: TicketFilter, scope: Scope, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
-        """Up to ``limit`` tickets in the order of their ids, beginning after one."""
-        ...
-
-    def of_organisation(
-        self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int
-    ) -> Sequence[Ticket]:
-        """An organisation's tickets in the order of their ids: what a change of its facts touches."""
-        ...
+class SourceTickets(Protocol):
+    """Tickets' rows as their own systems know them."""
 
     def by_source(self, connector: str, source_id: str) -> Ticket | None:
         """The ticket that a connector speaks for under that id of its system."""
@@ -74,6 +52,32 @@ class Tickets(Protocol):
 
     def due_unseen(self, connector: str, now: datetime, before: datetime, *, limit: int) -> Sequence[Ticket]:
         """Those of ``unseen`` that are due at ``now``, the longest due first."""
+        ...
+
+
+class Tickets(SourceTickets, Protocol):
+    """Tickets' rows; ``ref`` is unique."""
+
+    def put(self, ticket: Ticket) -> None:
+        """Insert, or replace the row of the same id if its version is ``ticket.version - 1``. Raises StateConflict."""
+        ...
+
+    def get(self, ref: str, scope: Scope) -> Ticket | None:
+        """The ticket of that outside name, if the scope sees it."""
+        ...
+
+    def by_id(self, ticket_id: TicketId, scope: Scope) -> Ticket | None:
+        """The ticket of that id, if the scope sees it."""
+        ...
+
+    def page(self, what: TicketFilter, scope: Scope, *, after: TicketId | None, limit: int) -> Sequence[Ticket]:
+        """Up to ``limit`` tickets in the order of their ids, beginning after one."""
+        ...
+
+    def of_organisation(
+        self, organisation_id: OrganisationId, *, after: TicketId | None, limit: int
+    ) -> Sequence[Ticket]:
+        """An organisation's tickets in the order of their ids: what a change of its facts touches."""
         ...
 
     def expired(self, now: datetime, *, limit: int) -> Sequence[Ticket]:

@@ -268,7 +268,10 @@ class Outgoing:
             below = (self._base.path or "").rstrip("/") + "/" + path.lstrip("/")
             url = _parse(self._base._replace(path=below, query=asked or None).url)
         if query:
-            added = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
+            try:
+                added = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
+            except UnicodeError as error:  # a cursor that the system made up
+                raise DeskRefused("The ticket system gave a word that is none.") from error
             url = url._replace(query=f"{url.query}&{added}" if url.query else added)
         return url._replace(fragment=None)
 
@@ -340,7 +343,7 @@ class _LoopbackOnly(Reach):
 def _parse(address: str) -> Url:
     try:
         return parse_url(address)
-    except LocationParseError as error:
+    except (LocationParseError, UnicodeError) as error:
         raise DeskRefused("The ticket system gave an address that is none.") from error
 
 

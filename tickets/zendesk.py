@@ -67,7 +67,7 @@ class Zendesk:
         said = self._got("/incremental/tickets/cursor.json", {**asked, "per_page": PER_PAGE, "include": BESIDE})
         found = self._tickets(records(said.get("tickets"), NAME), said)
         following = said.get("after_cursor")
-        if not isinstance(following, str) or not following:
+        if not isinstance(following, str) or not following or not following.isascii() or len(following) > 1000:
             if not cursor and not found:  # there are no tickets yet
                 return Page((), "", last=True)
             raise DeskRefused(f"{NAME} does not tell where its export goes on.")

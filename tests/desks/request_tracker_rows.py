@@ -74,11 +74,12 @@ class RequestTrackerRows(StandIn):
 
     def happens(self, ticket: str, by: str, *, hidden: bool = False, **fields: str) -> int:
         """A transaction. ``hidden``: of another queue."""
-        row = {"id": self._number(), "ticket": ticket, "Creator": {"id": by}, "Created": written(self.tick())}
+        number = self._number()
+        row = {"id": number, "ticket": ticket, "Creator": {"id": by}, "Created": written(self.tick())}
         self.transactions.append({**row, "hidden": hidden})
         if not hidden:
             self.tickets[int(ticket)] |= {"LastUpdated": written(self.now), "LastUpdatedBy": {"id": by}, **fields}
-        return int(row["id"])
+        return number
 
     def _number(self) -> int:
         self._ids += 1

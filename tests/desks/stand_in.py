@@ -94,6 +94,11 @@ class StandIn:
             return self.file(asked)
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked went away."""
+
+
 def _serve(answer: Callable[[Asked], Answer]) -> ThreadingHTTPServer:
     class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -122,7 +127,7 @@ def _serve(answer: Callable[[Asked], Answer]) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = _Quiet(("127.0.0.1", 0), Answering)
     server.daemon_threads = True
     Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server

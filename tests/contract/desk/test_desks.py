@@ -212,7 +212,7 @@ WRONG = st.sampled_from(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32), share=st.sampled_from([0.02, 0.1, 0.4]), wrong=WRONG)
 def test_garbage_is_an_error_of_ours_or_nothing_said(system, seed, share, wrong):
     """Fields that are missing or of another type, anywhere in an answer."""

@@ -120,14 +120,14 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except BilagaError as error:
         _note(error, request_id)
-        problem = problems.of_error(error)
+        problem = problems.of_error(_told(request, error))
     except web.HTTPException as error:
         if error.status < 400:
             raise
         kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Retry-After"}}
         problem = problems.of_status(error.status, kept)
     except (ConnectionResetError, asyncio.IncompleteReadError):
-        problem = problems.of_error(IncompleteBody())
+        problem = problems.of_error(_told(request, IncompleteBody()))
     except Exception:
         log.exception("unforeseen error", extra={"request_id": request_id, "route": route_of(request)})
         problem = problems.internal()
@@ -139,6 +139,13 @@ async def translate(request: web.Request, handler: Handler) -> web.StreamRespons
         response.force_close()
     await _rest_of_body(request, response)
     return response
+
+
+def _told(request: web.Request, error: BilagaError) -> BilagaError:
+    """A body that breaks off because the service ends is no fault of its sender, who is to try again: 503, not 400."""
+    if isinstance(error, IncompleteBody) and request.app[SERVICES].flight.draining:
+        return Draining()
+    return error
 
 
 def _note(error: BilagaError, request_id: str) -> None:

@@ -21,9 +21,9 @@ from typing import Any
 from bench import limits, plot
 from bench.load import Block, Done, Load
 from bench.peer import ALL, Peer
-from bench.watched import Watched, cpu
 from bench.running import MIB
 from bench.uploads import warm
+from bench.watched import Watched, cpu
 
 KIB, GIB = 1 << 10, 1 << 30
 ROUNDS = int(os.environ.get("ROUNDS", "3"))

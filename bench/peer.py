@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.watched import Server, free_port
 from bench.running import Running
 from bench.uploads import ask
+from bench.watched import Server, free_port
 
 PEERS = Path(__file__).parent / "peers"
 NGINX = """

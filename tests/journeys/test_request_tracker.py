@@ -11,7 +11,11 @@ import pytest
 from tests.desks.request_tracker import SECRET, RequestTrackerSite
 from tests.journeys.service import Service
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("request-tracker")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("request-tracker"),
+    pytest.mark.embedded("what is tried here is Request Tracker; once is enough"),
+]
 CONTENT = bytes(range(256)) * 4096
 PATIENCE = 60
 

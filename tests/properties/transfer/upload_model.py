@@ -106,6 +106,11 @@ class File:
     def room(self) -> int | None:
         return None if self.length is None else self.length - len(self.content)
 
+    def takes_bytes(self, now: datetime) -> bool:
+        """Whether there is something that it lacks and may have."""
+        alive = now < self.expires_at and not self.link.why_not(now)
+        return alive and self.state is State.OPEN and self.room != 0
+
     def asked(self, now: datetime, by: Link | None = None) -> Refusals:
         """What whoever asks for it by a link is told; and what asking brings about."""
         if self.state is State.GONE or by not in {None, self.link}:

@@ -13,7 +13,6 @@ from tests.journeys.service import Service
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("request-tracker"),
     pytest.mark.embedded("what is tried here is Request Tracker; once is enough"),
 ]
 CONTENT = bytes(range(256)) * 4096

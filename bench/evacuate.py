@@ -59,7 +59,7 @@ class Evacuees:
         began = time.monotonic()
         with self.desk:
             self._fill()
-            vault = Vault(self.folder, self.nest, **settings_of(self.desk))
+            vault = Vault(self.folder, self.nest, made=True, **settings_of(self.desk))
             try:
                 for number in range(kills):
                     self._kill(vault, number)

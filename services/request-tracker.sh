@@ -100,6 +100,6 @@ start) start ;;
 stop) crash rt; rm -rf "$DATA" ;;
 running) running rt ;;
 env) print_env ;;
-shred) rt-shredder-5 --force --plugin "Objects=Attachment,$2" >>"$DATA/shred.out" 2>&1 ;;
+shred) cd "$DATA/shredded" && rt-shredder-5 --force --plugin "Objects=Attachment,$2" >>"$DATA/shred.out" 2>&1 ;;
 *) die "usage: $0 start|stop|running|env|shred ID" ;;
 esac

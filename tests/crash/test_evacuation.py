@@ -26,7 +26,7 @@ def test_no_file_is_unlinked_deleted_early_or_brought_twice_whatever_is_killed(t
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_of_one_file_may_be_the_last(tmp_path, nest, step):
     with Freshdesk() as desk:
-        vault = Vault(tmp_path, nest, **settings_of(desk))
+        vault = Vault(tmp_path, nest, made=True, **settings_of(desk))
         desk.account.create_ticket({"email": "pia@example.com"}, [FILES[0]])
         vault.victim("evacuate", step)
         with inside(vault) as site:

@@ -56,8 +56,8 @@ class Call:
         fields: dict[str, Any] = {}
         files = []
         for part in parsed.iter_parts():
-            name = part.get_param("name", header="content-disposition")
-            content = part.get_payload(decode=True)
+            name = str(part.get_param("name", header="content-disposition"))
+            content: Any = part.get_payload(decode=True)  # bytes, of a part that has no parts
             if part.get_filename() is not None:
                 if name != "attachments[]":
                     raise invalid(name, "Unexpected/invalid field in request", "invalid_field")
@@ -137,13 +137,16 @@ class Call:
         return self.shown(self.account.update_ticket(number, self.given()), [])
 
     def delete_ticket(self, number: int) -> Any:
-        return 204, self.account.delete_ticket(number)
+        self.account.delete_ticket(number)
+        return 204, None
 
     def put_restore(self, number: int) -> Any:
-        return 204, self.account.restore_ticket(number)
+        self.account.restore_ticket(number)
+        return 204, None
 
     def put_merge(self) -> Any:
-        return 204, self.account.merge(self.given())
+        self.account.merge(self.given())
+        return 204, None
 
     def bulk_delete(self) -> Any:
         for number in self.given()["bulk_action"]["ids"]:
@@ -177,7 +180,8 @@ class Call:
         return 204, self.account.conversations.pop(number) and None
 
     def delete_attachment(self, number: int) -> Any:
-        return 204, self.account.delete_file(number)
+        self.account.delete_file(number)
+        return 204, None
 
     # -- people, companies, fields -------------------------------------------------------------------------------------
     def list_contacts(self) -> Any:
@@ -191,10 +195,12 @@ class Call:
         return _found(self.account.contacts, number)
 
     def delete_contact(self, number: int) -> Any:
-        return 204, self.account.delete_contact(number, hard=False)
+        self.account.delete_contact(number, hard=False)
+        return 204, None
 
     def hard_delete(self, number: int) -> Any:
-        return 204, self.account.delete_contact(number, hard=True, force=self.query.get("force") in {"true", "True"})
+        self.account.delete_contact(number, hard=True, force=self.query.get("force") in {"true", "True"})
+        return 204, None
 
     def list_companies(self) -> Any:
         return self.page_of(list(self.account.companies.values()))

@@ -14,7 +14,8 @@ from keys import Lease
 from storage.blobs.memory import MemoryBlobStore
 from tests.contract.scanner.fake_scanner import PATTERN, FakeScanner
 from tests.desks.freshdesk import Freshdesk
-from tests.desks.freshdesk_account import Account, Problem
+from tests.desks.freshdesk_account import Account
+from tests.desks.freshdesk_answers import Problem
 from tests.evacuations import FILES, EvacuationSite, attachments_of, check_happenings, kept_here
 from tests.small_site import FakeClock
 from tickets.evacuated import Left
@@ -450,7 +451,7 @@ def test_one_run_at_a_time(site):
 @pytest.mark.parametrize("step", ["evacuation-seen", "evacuation-kept", "evacuation-written", "evacuation-removed"])
 def test_a_run_that_lost_its_lease_has_no_effect_here_any_more(site, step):
     site.ticket_with(FILES[0])
-    taken = []
+    taken: list[str] = []
 
     def take_over(passed):
         if passed == step and not taken:

@@ -78,7 +78,12 @@ def test_any_of_the_secrets_will_do_and_without_any_none():
 @pytest.mark.parametrize("rule", [Rule({}, simple=True), Rule({}), Rule({}, template="ticket_id={{ticket.id}}")])
 def test_what_freshdesk_s_rules_send_is_understood(rule):
     account, sent = Account(clock=lambda: NOW), []
-    hooks = Webhooks(account, rule, lambda headers, body: sent.append(body) or 200)
+
+    def taken(_headers, body):
+        sent.append(body)
+        return 200
+
+    hooks = Webhooks(account, rule, taken)
     account.create_ticket({"email": "pia@example.com", "subject": 'she said "hm"'})
     assert hooks.deliver(NOW) == 1
     kind = "application/x-www-form-urlencoded" if rule.template.startswith("ticket_id=") else "application/json"

@@ -20,6 +20,7 @@ class Answers(BaseHTTPRequestHandler):
     """Answers by path; what came is kept on the server."""
 
     protocol_version = "HTTP/1.1"
+    server: Server
 
     def do_GET(self) -> None:
         length = int(self.headers.get("content-length", 0))

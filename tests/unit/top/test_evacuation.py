@@ -27,7 +27,8 @@ class Evacuated:
 
 def test_a_round_comes_every_so_often_also_where_another_node_is_at_it():
     evacuated, now, stopping = Evacuated(), [0.0], [False]
-    rounds = Rounds(cast("Any", evacuated), timedelta(minutes=5), stopping=lambda: stopping[0], monotonic=lambda: now[0])
+    fake = cast("Any", evacuated)
+    rounds = Rounds(fake, timedelta(minutes=5), stopping=lambda: stopping[0], monotonic=lambda: now[0])
     rounds.run()
     now[0] = 299.0
     rounds.run()

@@ -4,7 +4,8 @@
 #   request-tracker.sh shred ID   an attachment is deleted for good, which REST2 cannot
 # REQUEST_TRACKER_PORT  it listens here (8300)
 # DATA                  its folder
-# Its webhook (a scrip, RT's own automation) goes where the two lines of TEST_RT_HOOK_FILE say: an address, and a secret.
+# Its webhook (a scrip, RT's own automation) goes where each file in the folder TEST_RT_HOOKS says in two lines:
+# an address, and a secret.
 . "$(dirname "$0")/engine.sh"
 REQUEST_TRACKER_PORT=${REQUEST_TRACKER_PORT:-8300}
 DATA=${DATA:-${TMPDIR:-/tmp}/bilaga-request-tracker-$REQUEST_TRACKER_PORT}
@@ -16,7 +17,7 @@ export RT_SITE_CONFIG=$DATA/RT_SiteConfig.pm RT_SITE_CONFIG_DIR=$DATA/site.d
 
 # Mail goes to a file and nowhere else; the zone is not UTC, as with most who run it.
 write_settings() {
-    mkdir -p "$DATA"/{log,site.d,mason,session,shredded}
+    mkdir -p "$DATA"/{hooks,log,site.d,mason,session,shredded}
     cat >"$RT_SITE_CONFIG" <<CONF
 Set(\$rtname, 'bilaga.test');
 Set(\$Organization, 'bilaga.test');
@@ -57,11 +58,13 @@ write_contents() {
     CustomIsApplicableCode => 'return 1;', CustomPrepareCode => 'return 1;',
     CustomCommitCode => q{
         require LWP::UserAgent; require JSON;
-        open my \$file, '<', '$DATA/hook' or return 1;
-        chomp(my (\$address, \$secret) = <\$file>);
         my \$agent = LWP::UserAgent->new(timeout => 3, no_proxy => ['127.0.0.1']);
+        for my \$path (glob '$DATA/hooks/*') {
+        open my \$file, '<', \$path or next;
+        chomp(my (\$address, \$secret) = <\$file>);
         \$agent->post(\$address, 'X-Bilaga-Secret' => \$secret, 'Content-Type' => 'application/json',
             Content => JSON::encode_json({ ticket => int \$self->TicketObj->id }));
+        }
         return 1;
     },
 });
@@ -92,7 +95,7 @@ print_env() {
     echo "TEST_RT_URL=$URL"
     echo "TEST_RT_USER=$NAME"
     echo "TEST_RT_PASSWORD=$PASSWORD"
-    echo "TEST_RT_HOOK_FILE=$DATA/hook"
+    echo "TEST_RT_HOOKS=$DATA/hooks"
 }
 
 case ${1:-} in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import subprocess
 import urllib.error
 import urllib.request
@@ -21,10 +22,11 @@ class RequestTrackerSite:
     """By its own REST2, as its administrator. Nothing of ours is in the way."""
 
     def __init__(self) -> None:
-        names = ("TEST_RT_URL", "TEST_RT_USER", "TEST_RT_PASSWORD", "TEST_RT_HOOK_FILE")
+        names = ("TEST_RT_URL", "TEST_RT_USER", "TEST_RT_PASSWORD", "TEST_RT_HOOKS")
         missing = [name for name in names if name not in os.environ]
         assert not missing, f"{missing} not set: services/engines.sh around COMMAND starts the engines"
-        self.url, self.user, self.password, self._hook = (os.environ[name] for name in names)
+        self.url, self.user, self.password, hooks = (os.environ[name] for name in names)
+        self._hook = Path(hooks, secrets.token_hex(8))
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def section(self, **more: Any) -> dict[str, Any]:
@@ -91,16 +93,16 @@ class RequestTrackerSite:
     def call_us_at(self, address: str | None, secret: str = SECRET) -> None:
         """Where its scrip tells of every transaction; None: nowhere."""
         if address is None:
-            Path(self._hook).unlink(missing_ok=True)
+            self._hook.unlink(missing_ok=True)
         else:
-            Path(self._hook).write_text(f"{address}\n{secret}\n")
+            self._hook.write_text(f"{address}\n{secret}\n")
 
     def shred(self, attachment: str) -> None:
         """What an administrator can do on RT's own machine."""
         subprocess.run([str(SCRIPT), "shred", attachment], check=True, timeout=60, env={**os.environ, **self._place()})
 
     def _place(self) -> dict[str, str]:
-        return {"DATA": str(Path(self._hook).parent)}
+        return {"DATA": str(self._hook.parents[1])}
 
 
 def attached(files: tuple[tuple[str, str, bytes], ...]) -> list[dict[str, str]]:

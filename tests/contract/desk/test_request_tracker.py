@@ -77,7 +77,8 @@ def test_a_ticket_and_its_files_are_read_noted_and_followed(site, desk):
 
     # Our own note is no activity: a ticket that slept for years must not be kept longer for our having looked.
     noted = desk.ticket(ticket_id)
-    assert noted.fact.last_activity_at == source.fact.last_activity_at
+    # RT writes a ticket's own time a moment after its transaction's, which may be another second.
+    assert noted.fact.last_activity_at <= source.fact.last_activity_at
     assert noted.version > source.version
 
     found, _ = everything(desk, cursor)
@@ -134,10 +135,11 @@ def test_its_scrip_tells_which_ticket_to_look_at(site):
         site.call_us_at(sink.url)
         ticket_id = site.new_ticket()
         headers, body = sink.heard()
+        while json.loads(body) != {"ticket": int(ticket_id)}:  # other tickets may have something happening to them
+            headers, body = sink.heard()
         site.call_us_at(None)
     delivery = Delivery(headers, body, received_at=None)
     assert hook.hint(delivery).ticket_ids == (ticket_id,)
-    assert json.loads(body) == {"ticket": int(ticket_id)}
     for wrong in ({**headers, "x-bilaga-secret": SECRET + "x"}, {"content-type": "application/json"}):
         with pytest.raises(LoginRequired):
             hook.hint(Delivery(wrong, body, received_at=None))

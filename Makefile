@@ -37,7 +37,7 @@ test: install-dev ## every test but the long ones, on the embedded engines, then
 	@services/engines.sh around $(BIN)/pytest -n 4 --dist loadgroup -m "not long" --site engines $(ARGS)
 
 test-long: install-dev ## engines that are killed and frozen while they work, some 15 minutes
-	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup -m long $(ARGS)
+	@services/engines.sh around $(BIN)/pytest -n 2 --dist loadgroup -m long --hypothesis-profile=random $(ARGS)
 
 engines: install-dev ## start the engines that tests talk to; prints where they are
 	@services/engines.sh start

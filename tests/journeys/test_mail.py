@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import smtplib
-import socket
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -16,15 +15,10 @@ import pytest
 
 from tests.corpus.mails import MAILS, PDF, TEXT, Mail, message, multipart, part
 from tests.desk import Desk
+from tests.journeys.front import free_port
 from tests.journeys.service import Service
 
 PATIENCE = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def door(desk: Desk, listen: str, **more: str) -> dict[str, str]:
@@ -211,7 +205,11 @@ def test_the_address_is_told_to_programs_and_by_command(mailed):
     mailed.cli("ticket", "address", "SUP-404", code=1)
 
 
-def test_what_was_taken_is_counted_without_a_name(mailed):
+def test_what_was_taken_is_counted_without_a_name(mailed, desk):
+    assert send(mailed, new_ticket(mailed, "A-9"), MAILS[0].raw).startswith("250")
+    desk.says = "554 5.7.1 spam"
+    assert send(mailed, new_ticket(mailed, "A-10"), MAILS[0].raw).startswith("554")
+    desk.says = None
     text = mailed.anyone.get("/metrics").text
     assert 'bilaga_mails_total{outcome="relayed"}' in text
     assert 'bilaga_mails_total{outcome="refused"}' in text

@@ -186,7 +186,7 @@ def test_erasing_of_a_ticket_ends_its_links_and_leaves_nobody_named(stored):
     assert stored.write(lambda unit: unit.links.erase_of_ticket(TICKET, at=T0 + TICK)) == 2
 
     def emptied(link: Link, at: datetime) -> Link:
-        return replace(link, revoked_at=at, recipient_sealed=None, note_sealed=None, passcode_hash=None)
+        return replace(link, revoked_at=at, recipient_sealed=None, note_sealed=None, passcode_hash=None, language=None)
 
     assert get(stored, UPLOAD) == emptied(an_upload_link(1), T0)
     assert get(stored, DOWNLOAD) == emptied(a_download_link(2), T0 + TICK)
